@@ -1,0 +1,371 @@
+//! The contract's messages, queries and answers, as JSON on the wire.
+
+use cosmwasm_schema::{cw_serde, QueryResponses};
+use cosmwasm_std::{HexBinary, Uint128};
+
+use crate::evidence::Cusum;
+use crate::ids::{
+    BatchId, BatchRoot, Digest, Epoch, InferenceId, ModelDigest, Nonce, Randomness, RequestDigest, Round,
+    SessionId, UserSeed, Window,
+};
+use crate::params::Params;
+use crate::reputation::Reputation;
+use crate::session::ModelSpec;
+use crate::verdict::{FinalOutcome, Outcome, Verdict};
+
+#[cw_serde]
+pub struct InstantiateMsg {
+    /// Address that may register models: the chain's gov module, or whoever governs.
+    pub governance: String,
+    pub params: Params,
+}
+
+/// A requester's payment for the nonces of one session up to `nonce_to`, with the voucher of that nonce.
+#[cw_serde]
+pub struct Claim {
+    pub session: SessionId,
+    pub nonce_to: Nonce,
+    /// Request of inference `nonce_to`.
+    pub request: RequestDigest,
+    /// Session key's signature over the voucher, 64 bytes (r ‖ s).
+    pub signature: HexBinary,
+}
+
+#[cw_serde]
+pub enum ExecuteMsg {
+    /// Governance: makes a model known, with the digest of the calibration that judges it.
+    RegisterModel { spec: ModelSpec, reference_fee: Uint128, calibration: Digest },
+    /// Joins as validator and executor for `models`; the funds sent are the stake.
+    RegisterNode { models: Vec<ModelDigest>, endpoint: String },
+    /// Opens a prepaid session; the funds sent are its escrow.
+    OpenSession {
+        executor: String,
+        model: ModelDigest,
+        user_seed: UserSeed,
+        /// Compressed secp256k1 key that signs the vouchers, 33 bytes.
+        session_key: HexBinary,
+        /// Paid for each inference.
+        fee: Uint128,
+        max_prompt: u32,
+        max_new: u32,
+        /// Last epoch in which inferences may be committed.
+        expires: Epoch,
+    },
+    /// Executor: commits to inferences, in the order of the claims; missing pay for checks comes as funds.
+    CommitBatch { model: ModelDigest, root: BatchRoot, claims: Vec<Claim> },
+    /// Anyone: a beacon round, verified on chain.
+    PostBeacon { round: Round, signature: HexBinary },
+    /// Anyone: draws the next samples of a batch and their juries.
+    Draw { batch: BatchId, limit: u32 },
+    /// Juror: commits to a page of verdicts on samples drawn in `window`.
+    CommitVerdicts { window: Window, page: u32, hash: Digest },
+    /// Juror: opens that page.
+    RevealVerdicts { window: Window, page: u32, salt: HexBinary, verdicts: Vec<Verdict> },
+    /// Anyone: closes samples of a batch whose reveal window has passed, from draw number `from`.
+    Tally { batch: BatchId, from: u32, limit: u32 },
+    /// Anyone: folds closed samples into the evidence, and pays or forfeits the epoch.
+    Settle { executor: String, epoch: Epoch, limit: u32 },
+    /// Pays out what the sender has earned.
+    Claim {},
+}
+
+#[cw_serde]
+#[derive(QueryResponses)]
+pub enum QueryMsg {
+    #[returns(Params)]
+    Params {},
+    #[returns(ClockResponse)]
+    Clock {},
+    #[returns(PoolsResponse)]
+    Pools {},
+    #[returns(ModelResponse)]
+    Model { model: ModelDigest },
+    #[returns(Page<ModelResponse, ModelDigest>)]
+    Models { start_after: Option<ModelDigest>, limit: Option<u32> },
+    #[returns(NodeResponse)]
+    Node { address: String },
+    #[returns(Page<NodeResponse, String>)]
+    Nodes { start_after: Option<String>, limit: Option<u32> },
+    #[returns(SessionResponse)]
+    Session { session: SessionId },
+    #[returns(Page<SessionResponse, SessionId>)]
+    Sessions { start_after: Option<SessionId>, limit: Option<u32> },
+    #[returns(BatchResponse)]
+    Batch { batch: BatchId },
+    #[returns(Page<BatchResponse, BatchId>)]
+    Batches { start_after: Option<BatchId>, limit: Option<u32> },
+    #[returns(SampleResponse)]
+    Sample { batch: BatchId, draw: u32 },
+    /// The samples of a batch with their verdicts, in the order of the draw.
+    #[returns(Page<SampleResponse, u32>)]
+    Samples { batch: BatchId, start_after: Option<u32>, limit: Option<u32> },
+    /// The samples that a juror must judge, of those drawn in one window.
+    #[returns(Page<SampleKey, SampleKey>)]
+    Assignments { juror: String, window: Window, start_after: Option<SampleKey>, limit: Option<u32> },
+    /// The revealed verdicts of one juror on the samples drawn in one window.
+    #[returns(Page<Verdict, SampleKey>)]
+    Verdicts { juror: String, window: Window, start_after: Option<SampleKey>, limit: Option<u32> },
+    /// A juror's commitment to one page, if any.
+    #[returns(CommitmentResponse)]
+    Commitment { juror: String, window: Window, page: u32 },
+    #[returns(EvidenceResponse)]
+    Evidence { executor: String },
+    #[returns(EpochResponse)]
+    Epoch { executor: String, epoch: Epoch },
+    /// The epochs of one executor, in order.
+    #[returns(Page<EpochResponse, Epoch>)]
+    Epochs { executor: String, start_after: Option<Epoch>, limit: Option<u32> },
+    #[returns(ClaimableResponse)]
+    Claimable { address: String },
+    #[returns(BeaconResponse)]
+    Beacon { round: Round },
+    /// What anybody may do now to move the protocol on: at most `limit` of each kind.
+    #[returns(DueResponse)]
+    Due { limit: Option<u32> },
+}
+
+/// One page of a collection; `next_start_after` is there while there is more.
+#[cw_serde]
+pub struct Page<T, K> {
+    pub items: Vec<T>,
+    pub next_start_after: Option<K>,
+}
+
+#[cw_serde]
+pub struct ClockResponse {
+    /// Chain time, seconds since 1970.
+    pub now: u64,
+    /// None before the start.
+    pub window: Option<Window>,
+    pub epoch: Option<Epoch>,
+}
+
+/// Where every unit is that the contract holds, and what left it for ever.
+#[cw_serde]
+#[derive(Eq, Default)]
+pub struct PoolsResponse {
+    /// Prepaid by requesters.
+    pub escrow: Uint128,
+    /// Fees of unsettled epochs.
+    pub pending: Uint128,
+    /// Pay for verdicts not yet given.
+    pub checks: Uint128,
+    /// Fees of forfeited epochs on their way back to sessions.
+    pub refunds: Uint128,
+    pub reserve: Uint128,
+    pub stakes: Uint128,
+    pub claimable: Uint128,
+    /// Slashed and burned so far; no longer held.
+    pub burned: Uint128,
+}
+
+impl PoolsResponse {
+    /// What the contract's balance must be.
+    pub fn held(&self) -> Uint128 {
+        [self.escrow, self.pending, self.checks, self.refunds, self.reserve, self.stakes, self.claimable]
+            .into_iter()
+            .fold(Uint128::zero(), |sum, pool| sum.saturating_add(pool))
+    }
+}
+
+#[cw_serde]
+pub struct ModelResponse {
+    pub model: ModelDigest,
+    pub spec: ModelSpec,
+    pub reference_fee: Uint128,
+    pub calibration: Digest,
+    /// Pay of one verdict, and least stake of a node, under the present parameters.
+    pub verdict_fee: Uint128,
+    pub min_stake: Uint128,
+}
+
+#[cw_serde]
+pub struct NodeResponse {
+    pub address: String,
+    pub models: Vec<ModelDigest>,
+    pub endpoint: String,
+    pub stake: Uint128,
+    pub reputation: Reputation,
+    /// Share of its inferences that is checked, of 2³².
+    pub rate_q32: u64,
+}
+
+#[cw_serde]
+pub struct SessionResponse {
+    pub session: SessionId,
+    pub requester: String,
+    pub executor: String,
+    pub model: ModelDigest,
+    pub user_seed: UserSeed,
+    pub session_key: HexBinary,
+    pub fee: Uint128,
+    pub max_prompt: u32,
+    pub max_new: u32,
+    pub expires: Epoch,
+    /// What is left to pay with, refunds of forfeited epochs included.
+    pub escrow: Uint128,
+    /// The last nonce that was paid for.
+    pub nonce: Nonce,
+}
+
+/// Nonces `from..=to` of a session, in a batch.
+#[cw_serde]
+#[derive(Eq, Copy)]
+pub struct ClaimedRange {
+    pub session: SessionId,
+    pub from: Nonce,
+    pub to: Nonce,
+}
+
+#[cw_serde]
+pub struct BatchResponse {
+    pub batch: BatchId,
+    pub executor: String,
+    pub model: ModelDigest,
+    pub root: BatchRoot,
+    /// Inferences under the root.
+    pub count: u32,
+    pub claims: Vec<ClaimedRange>,
+    /// Window and epoch of the commitment.
+    pub window: Window,
+    pub epoch: Epoch,
+    /// The beacon round that draws it.
+    pub round: Round,
+    pub rate_q32: u64,
+    pub fees: Uint128,
+    /// How many samples the rate gives, how many are drawn, how many closed.
+    pub samples: u32,
+    pub drawn: u32,
+    pub closed: u32,
+}
+
+/// Draw number `draw` of a batch.
+#[cw_serde]
+#[derive(Eq, Copy, PartialOrd, Ord)]
+pub struct SampleKey {
+    pub batch: BatchId,
+    pub draw: u32,
+}
+
+#[cw_serde]
+pub struct Seat {
+    pub juror: String,
+    pub verdict: Option<Outcome>,
+}
+
+#[cw_serde]
+pub struct SampleResponse {
+    pub batch: BatchId,
+    pub draw: u32,
+    /// Leaf number under the batch's root.
+    pub index: u32,
+    pub session: SessionId,
+    pub nonce: Nonce,
+    pub inference: InferenceId,
+    /// Window of the draw: commitments until the end of the next one, reveals in the one after.
+    pub window: Window,
+    pub seats: Vec<Seat>,
+    pub outcome: Option<FinalOutcome>,
+}
+
+#[cw_serde]
+pub struct CommitmentResponse {
+    pub hash: Option<Digest>,
+    pub revealed: bool,
+}
+
+#[cw_serde]
+pub struct EvidenceResponse {
+    pub executor: String,
+    /// Q16 bits; the epoch is forfeited when one reaches `bound`.
+    pub cusum: Cusum,
+    pub bound: i64,
+}
+
+#[cw_serde]
+#[derive(Eq, Copy)]
+pub enum EpochStatus {
+    Open,
+    Paid,
+    Forfeited,
+}
+
+/// How many inferences ended in each way.
+#[cw_serde]
+#[derive(Eq, Copy, Default)]
+pub struct Tallies {
+    pub valid: u32,
+    pub fail: u32,
+    pub unavailable: u32,
+    pub inconclusive: u32,
+    pub void: u32,
+}
+
+impl Tallies {
+    pub fn checked(&self) -> u32 {
+        self.conclusive().saturating_add(self.unavailable).saturating_add(self.inconclusive)
+    }
+
+    pub fn conclusive(&self) -> u32 {
+        self.valid.saturating_add(self.fail)
+    }
+}
+
+/// One executor's epoch.
+#[cw_serde]
+pub struct EpochResponse {
+    pub executor: String,
+    pub epoch: Epoch,
+    pub status: EpochStatus,
+    pub batches: u32,
+    pub inferences: u32,
+    /// Samples drawn so far, and those closed.
+    pub sampled: u32,
+    pub closed: Tallies,
+    /// Samples folded into the evidence.
+    pub folded: u32,
+    /// Fees claimed; what of them went to reserve and checks; what is or was to be paid out.
+    pub fees: Uint128,
+    pub reserve: Uint128,
+    pub checks: Uint128,
+    pub pending: Uint128,
+    /// Paid to the executor.
+    pub reward: Uint128,
+    /// Given back to the sessions, of `fees`.
+    pub refunded: Uint128,
+    pub slashed: Uint128,
+}
+
+#[cw_serde]
+pub struct ClaimableResponse {
+    pub amount: Uint128,
+}
+
+#[cw_serde]
+pub struct BeaconResponse {
+    pub randomness: Option<Randomness>,
+}
+
+/// Samples of a batch that can be tallied, starting at `from`.
+#[cw_serde]
+pub struct DueTally {
+    pub batch: BatchId,
+    pub from: u32,
+}
+
+#[cw_serde]
+pub struct DueSettle {
+    pub executor: String,
+    pub epoch: Epoch,
+}
+
+#[cw_serde]
+#[derive(Default)]
+pub struct DueResponse {
+    /// Rounds that a committed batch waits for and whose time has come.
+    pub beacons: Vec<Round>,
+    pub draws: Vec<BatchId>,
+    pub tallies: Vec<DueTally>,
+    /// Ended epochs of which something can be folded, or that can be closed.
+    pub settlements: Vec<DueSettle>,
+}

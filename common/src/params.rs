@@ -1,0 +1,259 @@
+//! Governance parameters, with the rules that they must keep.
+
+use cosmwasm_schema::cw_schema::{DefinitionReference, SchemaVisitor, Schemaifier};
+use cosmwasm_schema::cw_serde;
+use cosmwasm_schema::schemars::JsonSchema;
+use cosmwasm_std::{HexBinary, Uint128, Uint64};
+use serde::{Deserialize, Serialize};
+
+/// One million: the denominator of every `_ppm`.
+pub const PPM: u32 = 1_000_000;
+/// Nodes that may serve one model: a stake table is one item, read whole at each draw.
+pub const MAX_NODES_PER_MODEL: usize = 512;
+/// The alternatives that the evidence tests at once.
+pub const ALTERNATIVES: usize = 3;
+
+/// One number for each alternative that the evidence tests; an array in JSON.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(crate = "cosmwasm_schema::schemars")]
+pub struct PerAlternative<T>(pub [T; ALTERNATIVES]);
+
+impl<T: Schemaifier> Schemaifier for PerAlternative<T> {
+    fn visit_schema(visitor: &mut SchemaVisitor) -> DefinitionReference {
+        Vec::<T>::visit_schema(visitor)
+    }
+}
+
+/// When windows and epochs begin.
+#[cw_serde]
+#[derive(Eq, Copy)]
+pub struct ClockParams {
+    /// Start of window 0, seconds since 1970.
+    pub start: u64,
+    pub window_seconds: u32,
+    pub windows_per_epoch: u32,
+}
+
+/// The randomness beacon: drand quicknet, or a chain's own in the same scheme.
+#[cw_serde]
+#[derive(Eq)]
+pub struct BeaconParams {
+    /// Compressed G2 point, 96 bytes.
+    pub public_key: HexBinary,
+    /// Time of round 1, seconds since 1970.
+    pub genesis: u64,
+    pub period_seconds: u32,
+    /// Seconds from a window's end to the earliest round that may draw for it.
+    pub delay_seconds: u32,
+}
+
+#[cw_serde]
+#[derive(Eq, Copy)]
+pub struct JuryParams {
+    /// Seats of a level-1 jury (m).
+    pub seats: u32,
+    /// Verdicts that a unanimous level 1 needs.
+    pub quorum: u32,
+    /// Eligible nodes besides the executor below which a batch is rejected.
+    pub min_others_to_commit: u32,
+    /// Eligible nodes besides the executor below which no jury takes stake.
+    pub min_others_to_slash: u32,
+    /// Samples that one executor may cause in one window.
+    pub max_samples_per_window: u32,
+}
+
+/// The sequential test that forfeits (see [`crate::evidence`]).
+#[cw_serde]
+#[derive(Eq, Copy)]
+pub struct EvidenceParams {
+    /// Share of audits that an honest executor may fail, of a million.
+    pub honest_fail_ppm: u32,
+    /// Shares that a cheat is tested for, of a million, each above the honest one.
+    pub alternatives_ppm: PerAlternative<u32>,
+    /// Audits that the error below is promised over.
+    pub audits: Uint64,
+    /// One in how many honest executors may be forfeited over that many audits.
+    pub false_forfeit_one_in: Uint64,
+}
+
+#[cw_serde]
+#[derive(Eq, Copy)]
+pub struct ReputationParams {
+    /// Reputation earned by a clean epoch, of a million.
+    pub step_ppm: u32,
+    /// Checked inferences below which an epoch earns nothing.
+    pub min_checked: u32,
+    /// Share of the checked that must be conclusive, of a million.
+    pub min_conclusive_ppm: u32,
+    /// Sampling rate at full reputation, of a million.
+    pub base_rate_ppm: u32,
+}
+
+#[cw_serde]
+#[derive(Eq, Copy)]
+pub struct FeeParams {
+    /// Pay of one verdict, in millionths of the model's reference fee.
+    pub verdict_ppm: u32,
+    /// Share of the fees that goes to the reserve, of a million.
+    pub reserve_ppm: u32,
+    /// Least stake of a node, in reference fees of its dearest model.
+    pub min_stake_fees: u32,
+    /// Share of the stake that a forfeit takes, of a million.
+    pub slash_ppm: u32,
+}
+
+#[cw_serde]
+#[derive(Eq, Copy)]
+pub struct LimitParams {
+    /// Epochs that a session may last.
+    pub session_epochs: u32,
+    pub claims_per_batch: u32,
+    pub inferences_per_batch: u32,
+    /// Tokens that a session may allow for one prompt, and for one answer.
+    pub max_prompt: u32,
+    pub max_new: u32,
+    /// Bytes of an artifact: so many for each token, and a fixed part.
+    pub artifact_bytes_per_token: u32,
+    pub artifact_bytes_fixed: u32,
+    /// Items that one Draw or Tally, one verdict page, and one Settle may handle.
+    pub draw_page: u32,
+    pub verdict_page: u32,
+    pub settle_page: u32,
+}
+
+impl LimitParams {
+    /// The most bytes that the artifact of `tokens` tokens, prompt and answer together, may have.
+    pub fn artifact_bytes(&self, tokens: u32) -> u64 {
+        u64::from(self.artifact_bytes_per_token)
+            .saturating_mul(u64::from(tokens))
+            .saturating_add(u64::from(self.artifact_bytes_fixed))
+    }
+}
+
+/// Everything that governance sets.
+#[cw_serde]
+#[derive(Eq)]
+pub struct Params {
+    /// The one denomination of fees, stakes and rewards.
+    pub denom: String,
+    pub clock: ClockParams,
+    pub beacon: BeaconParams,
+    pub jury: JuryParams,
+    pub evidence: EvidenceParams,
+    pub reputation: ReputationParams,
+    pub fees: FeeParams,
+    pub limits: LimitParams,
+}
+
+/// A rule that a set of parameters breaks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field} is {value}: {rule}")]
+pub struct ParamError {
+    pub field: &'static str,
+    pub value: String,
+    pub rule: &'static str,
+}
+
+impl Params {
+    /// The pay of one verdict for a model with this reference fee, rounded down.
+    pub fn verdict_fee(&self, reference_fee: Uint128) -> Uint128 {
+        reference_fee.multiply_ratio(self.fees.verdict_ppm, PPM)
+    }
+
+    /// The least stake for a model with this reference fee.
+    pub fn min_stake(&self, reference_fee: Uint128) -> Uint128 {
+        reference_fee.saturating_mul(Uint128::from(self.fees.min_stake_fees))
+    }
+
+    /// Every bound and cross-field rule.
+    ///
+    /// # Errors
+    /// All broken rules, in the order of the fields.
+    pub fn check(&self) -> Result<(), Vec<ParamError>> {
+        let mut broken = Vec::new();
+        let mut rule = |field, value: &dyn ToString, holds: bool, rule| {
+            if !holds {
+                broken.push(ParamError { field, value: value.to_string(), rule });
+            }
+        };
+        let (clock, beacon, jury) = (&self.clock, &self.beacon, &self.jury);
+        rule("denom", &self.denom, !self.denom.is_empty(), "a denomination is needed");
+        rule("clock.window_seconds", &clock.window_seconds, clock.window_seconds > 0, "above 0");
+        rule("clock.windows_per_epoch", &clock.windows_per_epoch, clock.windows_per_epoch > 0, "above 0");
+        rule("beacon.public_key", &beacon.public_key, beacon.public_key.len() == 96, "96 bytes");
+        rule("beacon.period_seconds", &beacon.period_seconds, beacon.period_seconds > 0, "above 0");
+        rule(
+            "beacon.delay_seconds",
+            &beacon.delay_seconds,
+            beacon.delay_seconds < clock.window_seconds,
+            "shorter than a window",
+        );
+        rule("jury.seats", &jury.seats, (1..=21).contains(&jury.seats), "between 1 and 21");
+        rule("jury.quorum", &jury.quorum, (1..=jury.seats).contains(&jury.quorum), "between 1 and jury.seats");
+        rule(
+            "jury.min_others_to_commit",
+            &jury.min_others_to_commit,
+            jury.min_others_to_commit >= jury.seats,
+            "at least jury.seats",
+        );
+        rule("jury.max_samples_per_window", &jury.max_samples_per_window, jury.max_samples_per_window > 0, "above 0");
+        self.check_evidence(&mut rule);
+        self.check_shares(&mut rule);
+        self.check_limits(&mut rule);
+        if broken.is_empty() {
+            Ok(())
+        } else {
+            Err(broken)
+        }
+    }
+
+    fn check_evidence(&self, rule: &mut impl FnMut(&'static str, &dyn ToString, bool, &'static str)) {
+        let evidence = &self.evidence;
+        let honest = evidence.honest_fail_ppm;
+        rule("evidence.honest_fail_ppm", &honest, (1..PPM).contains(&honest), "between 1 and 999999");
+        for alternative in evidence.alternatives_ppm.0 {
+            let holds = alternative > honest && alternative < PPM;
+            rule("evidence.alternatives_ppm", &alternative, holds, "above honest_fail_ppm and below a million");
+        }
+        let odds = evidence.false_forfeit_one_in.u64();
+        rule("evidence.false_forfeit_one_in", &odds, odds >= 1_000, "at least 1000");
+        let product = u128::from(odds).saturating_mul(u128::from(evidence.audits.u64())).saturating_mul(3);
+        let holds = evidence.audits.u64() > 0 && u64::try_from(product).is_ok();
+        rule("evidence.audits", &evidence.audits, holds, "above 0, and 3 · audits · one_in below 2^64");
+    }
+
+    fn check_shares(&self, rule: &mut impl FnMut(&'static str, &dyn ToString, bool, &'static str)) {
+        let (reputation, fees) = (&self.reputation, &self.fees);
+        let shares = [
+            ("reputation.step_ppm", reputation.step_ppm),
+            ("reputation.base_rate_ppm", reputation.base_rate_ppm),
+            ("reputation.min_conclusive_ppm", reputation.min_conclusive_ppm),
+            ("fees.verdict_ppm", fees.verdict_ppm),
+            ("fees.slash_ppm", fees.slash_ppm),
+        ];
+        for (field, share) in shares {
+            rule(field, &share, (1..=PPM).contains(&share), "between 1 and a million");
+        }
+        rule("fees.reserve_ppm", &fees.reserve_ppm, fees.reserve_ppm <= PPM / 2, "at most half a million");
+        rule("fees.min_stake_fees", &fees.min_stake_fees, fees.min_stake_fees > 0, "above 0");
+        rule("reputation.min_checked", &reputation.min_checked, reputation.min_checked > 0, "above 0");
+    }
+
+    fn check_limits(&self, rule: &mut impl FnMut(&'static str, &dyn ToString, bool, &'static str)) {
+        let limits = &self.limits;
+        let bounded = [
+            ("limits.session_epochs", limits.session_epochs, 1_000),
+            ("limits.claims_per_batch", limits.claims_per_batch, 200),
+            ("limits.inferences_per_batch", limits.inferences_per_batch, 65_536),
+            ("limits.max_prompt", limits.max_prompt, 1 << 20),
+            ("limits.max_new", limits.max_new, 1 << 20),
+            ("limits.artifact_bytes_per_token", limits.artifact_bytes_per_token, 4_096),
+            ("limits.draw_page", limits.draw_page, 200),
+            ("limits.verdict_page", limits.verdict_page, 200),
+            ("limits.settle_page", limits.settle_page, 1_000),
+        ];
+        for (field, value, most) in bounded {
+            rule(field, &value, (1..=most).contains(&value), "above 0 and within its hard bound");
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! The integer sampler: accuracy against floats, exact replay of 100,008 positions, and what becomes of mutated ones.
+#![allow(clippy::unwrap_used)]
+
+mod positions;
+
+use assay_common::fixed::{exp2_neg, log2_q36};
+use assay_common::ids::RunSeed;
+use assay_common::merkle::leaf_hash;
+use assay_common::noise::{noise, noise_q36, noise_upper_bound, PositionNoise};
+use assay_common::replay::{replay, replay_leaf, Replay};
+use assay_common::row::{decode_leaf, encode_leaf, Entry, Row, RowRule, Surprisal, TokenId, MAX_ENTRIES};
+use assay_common::sampler::{
+    kept, sample_full, score, top_candidates, ParamsRule, SampleError, SamplingParams,
+};
+use positions::{Position, ANSWER, POSITIONS, VOCAB};
+use proptest::prelude::*;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use rand_chacha::{ChaCha20Rng, ChaCha8Rng};
+
+const ALL: SamplingParams =
+    SamplingParams { temperature_milli: 1000, top_k: 0, top_p_ppm: 1_000_000, min_p_ppm: 0 };
+const SEED: RunSeed = RunSeed([7; 32]);
+
+fn entry(surprisal: u32, token: u32) -> Entry {
+    Entry { surprisal: Surprisal(surprisal), token: TokenId(token) }
+}
+
+fn replayed(position: &Position, leaf: &[u8], run_seed: &RunSeed) -> Replay {
+    replay_leaf(leaf, position.position, VOCAB, &position.params, run_seed)
+}
+
+// ---- numbers ----
+
+fn random_words(seed: u64, count: usize) -> impl Iterator<Item = u64> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    // Shifts reach the small words, complements the large ones.
+    (0..count).map(move |_| {
+        let word = random.next_u64() >> (random.next_u32() % 64);
+        if random.next_u32() % 2 == 0 {
+            word
+        } else {
+            !word
+        }
+    })
+}
+
+/// Words at both ends of every segment of every table, in every octave, and near ½.
+fn edge_words() -> Vec<u64> {
+    let mut words = vec![0, u64::MAX, 1 << 63, (1 << 63) - 1];
+    for octave in 0..64 {
+        for segment in 0..=128u64 {
+            let edge = (1u128 << octave) * u128::from(64 + segment) / 64;
+            let edge = edge.min(u128::from(u64::MAX)) as u64;
+            words.extend([edge.saturating_sub(1), edge, edge.saturating_add(1)]);
+            words.extend([!edge.saturating_sub(1), !edge, !edge.saturating_add(1)]);
+        }
+    }
+    words
+}
+
+#[test]
+fn the_logarithm_is_within_its_bound_and_exact_at_powers_of_two() {
+    let mut worst = 0f64;
+    for x in edge_words().into_iter().chain(random_words(2, 1_000_000)).filter(|x| *x > 0) {
+        // f64 holds 53 bits of x, which is 1e-16 relative.
+        worst = worst.max((log2_q36(x) as f64 / (1u64 << 36) as f64 - (x as f64).log2()).abs());
+    }
+    assert!(worst < 1.4e-10, "{worst:e}");
+    for power in 0..64 {
+        assert_eq!(log2_q36(1 << power), power << 36);
+    }
+}
+
+#[test]
+fn the_power_is_within_one_unit_and_never_rises() {
+    let mut previous = 1 << 32;
+    for e in (0..40 << 24).step_by(97) {
+        let power = exp2_neg(e);
+        let real = (-(e as f64) / (1u64 << 24) as f64).exp2() * (1u64 << 32) as f64;
+        assert!((power as f64 - real).abs() <= 1.1, "{e}");
+        assert!(power <= previous, "{e}");
+        previous = power;
+    }
+    assert_eq!((exp2_neg(0), exp2_neg(1 << 24), exp2_neg(u64::MAX)), (1 << 32, 1 << 31, 0));
+}
+
+#[test]
+fn the_noise_is_within_its_bound_before_rounding() {
+    let mut worst = 0f64;
+    for word in edge_words().into_iter().chain(random_words(3, 1_000_000)) {
+        let scale = 65f64.exp2();
+        let minus_log2 = if word >> 63 == 1 {
+            let complement = (2.0 * !word as f64 + 1.0) / scale;
+            -(-complement).ln_1p() / std::f64::consts::LN_2
+        } else {
+            65.0 - (2.0 * word as f64 + 1.0).log2()
+        };
+        let real = -minus_log2.log2();
+        worst = worst.max((noise_q36(word) as f64 / (1u64 << 36) as f64 - real).abs());
+    }
+    assert!(worst < 4e-10, "{worst:e}");
+}
+
+#[test]
+fn the_noise_never_falls_as_the_word_rises_and_stays_below_its_bound() {
+    let mut words = edge_words();
+    words.extend(random_words(4, 1_000_000));
+    words.extend(random_words(5, 200_000).map(|word| word.saturating_add(1 << (word % 40))));
+    words.sort_unstable();
+    let mut previous = i64::MIN;
+    for word in words {
+        assert!(noise(word) >= previous, "{word:x}");
+        assert!(noise(word) < noise_upper_bound(word), "{word:x}");
+        previous = noise(word);
+    }
+}
+
+#[test]
+fn the_words_are_those_of_chacha20_in_any_order() {
+    let mut words = PositionNoise::new(&SEED, 9);
+    for token in [0, 31, 32, 5, 262_143, u32::MAX, 5, 33] {
+        let mut chacha = ChaCha20Rng::from_seed(SEED.0);
+        chacha.set_stream(9);
+        chacha.set_word_pos(2 * u128::from(token));
+        assert_eq!(words.word(TokenId(token)), chacha.next_u64(), "{token}");
+    }
+}
+
+// ---- candidates and filters ----
+
+#[test]
+fn candidates_are_the_most_probable_and_ties_go_to_the_smaller_id() {
+    let surprisals = [300, 100, 300, 20_000, 100, 16_384];
+    let all =
+        [entry(100, 1), entry(100, 4), entry(300, 0), entry(300, 2), entry(16_384, 3), entry(16_384, 5)];
+    assert_eq!(top_candidates(&surprisals, 10), all);
+    assert_eq!(top_candidates(&surprisals, 3), all[..3]);
+    assert_eq!(top_candidates(&surprisals, 0), []);
+}
+
+#[test]
+fn filters_keep_prefixes_in_their_order() {
+    // 1/2, 1/4, 1/8, 1/8
+    let candidates = [entry(256, 3), entry(512, 0), entry(768, 1), entry(768, 2)];
+    let kept = |params| kept(&candidates, &params);
+    assert_eq!(kept(ALL), 4);
+    assert_eq!(kept(SamplingParams { temperature_milli: 0, ..ALL }), 1);
+    assert_eq!(kept(SamplingParams { top_k: 3, ..ALL }), 3);
+    assert_eq!(kept(SamplingParams { top_p_ppm: 750_000, ..ALL }), 2);
+    assert_eq!(kept(SamplingParams { top_p_ppm: 750_001, ..ALL }), 3);
+    assert_eq!(kept(SamplingParams { top_p_ppm: 1, ..ALL }), 1);
+    assert_eq!(kept(SamplingParams { min_p_ppm: 250_000, ..ALL }), 4);
+    assert_eq!(kept(SamplingParams { min_p_ppm: 250_001, ..ALL }), 2);
+    // Top-p is a share of what top-k leaves: 1/2 of 3/4 is more than 600,000 ppm.
+    assert_eq!(kept(SamplingParams { top_k: 2, top_p_ppm: 660_000, ..ALL }), 1);
+    // At half the temperature the probabilities are squared: 1/4, 1/16, 1/64, 1/64.
+    assert_eq!(kept(SamplingParams { temperature_milli: 500, min_p_ppm: 250_000, ..ALL }), 2);
+}
+
+#[test]
+fn equal_scores_go_to_the_smaller_id() {
+    // At this temperature 1000 steps of noise outweigh one step of surprisal exactly.
+    let params = SamplingParams { temperature_milli: 65_536, ..ALL };
+    let tie = (0..).find_map(|position| {
+        let mut words = PositionNoise::new(&SEED, position);
+        let [first, second] = [0, 1].map(|token| noise(words.word(TokenId(token))));
+        let step = (first - second) / 1000;
+        ((first - second) % 1000 == 0 && (1..15_000).contains(&step)).then_some((
+            position,
+            step as u32,
+            first,
+            second,
+        ))
+    });
+    let (position, step, first, second) = tie.unwrap();
+    let candidates = [entry(256, 1), entry(256 + step, 0)];
+    let scores = [(256, second), (256 + step, first)].map(|(s, noise)| score(Surprisal(s), 65_536, noise));
+    assert_eq!(scores[0], scores[1]);
+    assert_eq!(sample_full(&candidates, &params, &SEED, position).unwrap().row.token, TokenId(0));
+}
+
+#[test]
+fn a_request_that_cannot_be_sampled_is_refused() {
+    let refused = |params: SamplingParams| sample_full(&[entry(0, 0)], &params, &SEED, 0).unwrap_err();
+    let top_p = SamplingParams { top_p_ppm: 0, ..ALL };
+    assert_eq!(refused(top_p), SampleError::Params(ParamsRule::TopP { found: 0 }));
+    assert!(SamplingParams { temperature_milli: 100_001, ..ALL }.check().is_err());
+    assert!(SamplingParams { top_p_ppm: 1_000_001, ..ALL }.check().is_err());
+    assert!(SamplingParams { min_p_ppm: 1_000_001, ..ALL }.check().is_err());
+    assert_eq!(sample_full(&[], &ALL, &SEED, 0), Err(SampleError::NoCandidate));
+    let row = sample_full(&[entry(0, 0)], &ALL, &SEED, 0).unwrap().row;
+    assert_eq!(replay(&row, 0, 1, &ALL, &SEED), Replay::Matches);
+    assert_eq!(replay(&row, 0, 1, &top_p, &SEED), Replay::ParamsOutOfRange(ParamsRule::TopP { found: 0 }));
+}
+
+// ---- 100,008 positions ----
+
+#[test]
+fn every_honest_position_replays() {
+    for (index, position) in POSITIONS.iter().enumerate() {
+        let leaf = decode_leaf(&position.leaf).unwrap();
+        assert_eq!((leaf.position, &leaf.row), (position.position, &position.row), "{index}");
+        assert_eq!(replayed(position, &position.leaf, &position.run_seed), Replay::Matches, "{index}");
+    }
+}
+
+#[test]
+fn a_token_with_a_flipped_bit_is_always_caught() {
+    let mut random = ChaCha8Rng::seed_from_u64(6);
+    for (index, position) in POSITIONS.iter().enumerate() {
+        let mut leaf = position.leaf.clone();
+        let bit = random.next_u32() as usize % 32;
+        leaf[4 + bit / 8] ^= 1 << (bit % 8);
+        let expected = Replay::Differs { expected: position.row.token };
+        assert_eq!(replayed(position, &leaf, &position.run_seed), expected, "{index}");
+    }
+}
+
+/// A flipped bit may leave the argmax as it is; it never leaves the commitment as it is.
+#[test]
+fn a_leaf_with_a_flipped_bit_is_another_leaf_under_another_hash() {
+    let mut random = ChaCha8Rng::seed_from_u64(7);
+    let mut still_replay = 0;
+    for (index, position) in POSITIONS.iter().enumerate() {
+        let mut leaf = position.leaf.clone();
+        let bit = random.next_u32() as usize % (8 * leaf.len());
+        leaf[bit / 8] ^= 1 << (bit % 8);
+        assert_ne!(leaf_hash(&leaf), leaf_hash(&position.leaf), "{index}");
+        if let Ok(decoded) = decode_leaf(&leaf) {
+            assert_eq!(encode_leaf(decoded.position, &decoded.row), leaf, "{index}");
+            assert!((decoded.position, &decoded.row) != (position.position, &position.row), "{index}");
+        }
+        still_replay += usize::from(!replayed(position, &leaf, &position.run_seed).is_fraud());
+    }
+    println!("{still_replay} of {} altered leaves replay, all under another hash", POSITIONS.len());
+}
+
+/// The probability that the signed token also wins under an unrelated seed: its share of the row's kept weight.
+fn match_probability(position: &Position) -> f64 {
+    let Position { params, row, .. } = position;
+    if params.temperature_milli == 0 {
+        return 1.0;
+    }
+    let slope = 1000.0 / 256.0 / f64::from(params.temperature_milli);
+    let weight = |entry: &&Entry| (-slope * f64::from(entry.surprisal.0)).exp2();
+    let kept: Vec<&Entry> = row.entries.iter().filter(|entry| **entry <= row.cut).collect();
+    let token: f64 = kept.iter().filter(|entry| entry.token == row.token).map(weight).sum();
+    token / kept.iter().map(weight).sum::<f64>()
+}
+
+/// A token that is nearly certain wins under any seed, so one position proves little; a whole answer does.
+///
+/// Answers whose tokens would all win again with probability under 1e-12 must not match: over the 4,167 answers that fails
+/// an honest implementation with probability under 5e-9. The single matches must be as many as the probabilities say,
+/// within 6 standard deviations, which holds the noise to the distribution that it should give.
+#[test]
+fn an_answer_does_not_match_under_a_seed_with_a_flipped_bit() {
+    let mut random = ChaCha8Rng::seed_from_u64(8);
+    let (mut matches, mut expected, mut variance, mut bound_answers) = (0.0, 0.0, 0.0, 0);
+    for (index, answer) in POSITIONS.chunks(ANSWER).enumerate() {
+        let mut run_seed = answer[0].run_seed;
+        let bit = random.next_u32() as usize % 256;
+        run_seed.0[bit / 8] ^= 1 << (bit % 8);
+        let (mut all_match, mut all_probability) = (true, 1.0);
+        for position in answer {
+            let probability = match_probability(position);
+            let is_match = replayed(position, &position.leaf, &run_seed) == Replay::Matches;
+            matches += f64::from(u8::from(is_match));
+            expected += probability;
+            variance += probability * (1.0 - probability);
+            all_probability *= probability;
+            all_match &= is_match;
+        }
+        if all_probability < 1e-12 {
+            bound_answers += 1;
+            assert!(!all_match, "answer {index} matches under another seed");
+        }
+    }
+    println!(
+        "{bound_answers} answers bound to their seed; {matches} positions match, {expected:.0} expected"
+    );
+    assert!(bound_answers > 1_500, "{bound_answers}");
+    assert!((matches - expected).abs() < 6.0 * variance.sqrt(), "{matches} matches, {expected} expected");
+}
+
+// ---- rows ----
+
+fn row(entries: Vec<Entry>) -> Row {
+    Row { token: entries[0].token, cut: entries[0], entries }
+}
+
+/// 24 entries over a vocabulary of 100.
+fn sound_row() -> Row {
+    row((0..24).map(|i| entry(2000 + 10 * i, 3 * i)).collect())
+}
+
+#[test]
+fn every_broken_rule_is_named() {
+    let broken = |change: fn(&mut Row)| {
+        let mut row = sound_row();
+        change(&mut row);
+        row.check(100).unwrap_err()
+    };
+    assert_eq!(sound_row().check(100), Ok(()));
+    assert_eq!(broken(|row| row.entries.truncate(19)), RowRule::TooFewEntries { found: 19, least: 20 });
+    assert_eq!(row(vec![entry(0, 0)]).check(1), Ok(()));
+    let long = row((0..65).map(|i| entry(2000, i)).collect());
+    assert_eq!(long.check(100), Err(RowRule::TooManyEntries { found: 65 }));
+    assert_eq!(decode_leaf(&encode_leaf(0, &long)), Err(RowRule::TooManyEntries { found: 65 }));
+    assert_eq!(broken(|row| row.entries[4].token.0 = 100), RowRule::OutsideVocabulary { index: 4 });
+    assert_eq!(broken(|row| row.entries[23].surprisal.0 = 16_385), RowRule::SurprisalTooLarge { index: 23 });
+    assert_eq!(broken(|row| row.entries.swap(6, 7)), RowRule::NotOrdered { index: 7 });
+    assert_eq!(broken(|row| row.entries[9].token.0 = 0), RowRule::RepeatedToken { index: 9 });
+    assert_eq!(
+        broken(|row| row.entries.iter_mut().for_each(|e| e.surprisal.0 /= 3)),
+        RowRule::ProbabilityAboveOne
+    );
+    assert_eq!(broken(|row| row.cut = entry(3000, 100)), RowRule::CutOutOfRange);
+    assert_eq!(broken(|row| row.cut = entry(3000, 6)), RowRule::CutContradictsEntries);
+    assert_eq!(broken(|row| row.cut = entry(2001, 98)), RowRule::CutContradictsEntries);
+    let leaf = encode_leaf(3, &sound_row());
+    let misplaced = RowRule::WrongPosition { found: 3, expected: 4 };
+    assert_eq!(replay_leaf(&leaf, 4, 100, &ALL, &SEED), Replay::Malformed(misplaced));
+}
+
+#[test]
+fn a_filter_that_keeps_listed_candidates_only_is_replayed_with_its_cut() {
+    let params = SamplingParams { top_k: 5, ..ALL };
+    let mut row = sample_full(&sound_row().entries, &params, &SEED, 0).unwrap().row;
+    assert_eq!((row.cut, row.entries.len()), (row.entries[4], 20));
+    row.cut = row.entries[5];
+    assert_eq!(replay(&row, 0, 100, &params, &SEED), Replay::CutDiffers { expected: row.entries[4] });
+    let greedy = SamplingParams { temperature_milli: 0, ..ALL };
+    let row = sample_full(&sound_row().entries, &greedy, &SEED, 0).unwrap().row;
+    assert_eq!((row.token, row.cut), (row.entries[0].token, row.entries[0]));
+}
+
+#[test]
+fn a_known_position_keeps_its_bytes() {
+    let surprisals: Vec<u32> = (0..100).map(|id| 600 + id * 37 % 1009).collect();
+    let row = sample_full(&top_candidates(&surprisals, 4096), &ALL, &SEED, 5).unwrap().row;
+    insta::assert_snapshot!(hex::encode(encode_leaf(5, &row)), @"");
+}
+
+prop_compose! {
+    fn any_row()(
+        mut entries in prop::collection::vec((any::<u32>(), any::<u32>(), 0u32..32), 0..=MAX_ENTRIES),
+        token: u32, cut: (u32, u32),
+    ) -> Row {
+        let mut entries: Vec<Entry> = entries.drain(..).map(|(s, id, shift)| entry(s >> shift, id >> shift)).collect();
+        entries.sort_unstable();
+        Row { token: TokenId(token), cut: entry(cut.0, cut.1), entries }
+    }
+}
+
+proptest! {
+    #[test]
+    fn decoding_inverts_encoding(position: u32, row in any_row()) {
+        let leaf = decode_leaf(&encode_leaf(position, &row)).unwrap();
+        prop_assert_eq!((leaf.position, leaf.row), (position, row));
+    }
+
+    #[test]
+    fn no_bytes_panic_and_only_canonical_ones_decode(
+        row in any_row(), edits in prop::collection::vec((any::<usize>(), any::<u8>()), 0..4), length: usize, params: [u32; 4],
+    ) {
+        let mut bytes = encode_leaf(0, &row);
+        for (place, value) in edits {
+            let place = place % bytes.len();
+            bytes[place] = value;
+        }
+        // Half of the cases keep their length.
+        bytes.truncate(length % (2 * bytes.len()));
+        if let Ok(leaf) = decode_leaf(&bytes) {
+            prop_assert_eq!(encode_leaf(leaf.position, &leaf.row), bytes.clone());
+        }
+        let [temperature_milli, top_k, top_p_ppm, min_p_ppm] = params;
+        for temperature_milli in [0, temperature_milli % 3000, temperature_milli] {
+            let params = SamplingParams { temperature_milli, top_k: top_k % 30, top_p_ppm: top_p_ppm % 1_000_001, min_p_ppm };
+            let min_p = SamplingParams { min_p_ppm: min_p_ppm % 1_000_001, ..params };
+            for params in [params, min_p] {
+                replay_leaf(&bytes, 0, u32::MAX, &params, &SEED);
+            }
+        }
+    }
+
+    /// Against a model without bounds, tables of the best or prefixes.
+    #[test]
+    fn the_token_is_the_plain_argmax_and_the_row_replays(
+        surprisals in prop::collection::vec(2000u32..4000, 1..200), seed: [u8; 32], position: u32,
+        temperature_milli in 0u32..3000, top_k in 0u32..40, top_p_ppm in 1u32..=1_000_000, min_p_ppm in 0u32..100_000,
+    ) {
+        let (params, run_seed) = (SamplingParams { temperature_milli, top_k, top_p_ppm, min_p_ppm }, RunSeed(seed));
+        let candidates = top_candidates(&surprisals, 4096);
+        let sampled = sample_full(&candidates, &params, &run_seed, position).unwrap();
+        let mut words = PositionNoise::new(&run_seed, position);
+        let mut scored: Vec<(i64, TokenId)> = candidates[..sampled.kept].iter().map(|entry| {
+            (-score(entry.surprisal, temperature_milli, noise(words.word(entry.token))), entry.token)
+        }).collect();
+        scored.sort_unstable();
+        prop_assert_eq!(sampled.row.token, scored[0].1);
+        prop_assert_eq!(replay(&sampled.row, position, surprisals.len() as u32, &params, &run_seed), Replay::Matches);
+    }
+}
