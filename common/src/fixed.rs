@@ -20,7 +20,7 @@ fn cubic(coefficients: &[i64; 4], t: i64) -> i64 {
     ((inner * t) >> 32) + c0
 }
 
-/// log2 x in Q36, within 1.4e-10; x must not be 0.
+/// log2 x in Q36, within 3.3e-10; x must not be 0.
 ///
 /// Exact at powers of two. One segment for each 64th of an octave.
 pub fn log2_q36(x: u64) -> i64 {
@@ -32,7 +32,9 @@ pub fn log2_q36(x: u64) -> i64 {
     i64::from(63 - zeros) * ONE_Q36 + cubic(&LOG2[segment as usize], t as i64)
 }
 
-/// 2^−e in Q32 for e in Q24, rounded down: at most one unit from the real value, 0 from e = 37 on.
+/// 2^−e in Q32 for e in Q24, within 1.3 units of Q32; 0 from e = 37 on.
+///
+/// Exact for whole e, and never rising with e.
 pub fn exp2_neg(e_q24: u64) -> u64 {
     let whole = e_q24 >> 24;
     if whole > 36 {

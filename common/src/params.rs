@@ -189,14 +189,24 @@ impl Params {
             "shorter than a window",
         );
         rule("jury.seats", &jury.seats, (1..=21).contains(&jury.seats), "between 1 and 21");
-        rule("jury.quorum", &jury.quorum, (1..=jury.seats).contains(&jury.quorum), "between 1 and jury.seats");
+        rule(
+            "jury.quorum",
+            &jury.quorum,
+            (1..=jury.seats).contains(&jury.quorum),
+            "between 1 and jury.seats",
+        );
         rule(
             "jury.min_others_to_commit",
             &jury.min_others_to_commit,
             jury.min_others_to_commit >= jury.seats,
             "at least jury.seats",
         );
-        rule("jury.max_samples_per_window", &jury.max_samples_per_window, jury.max_samples_per_window > 0, "above 0");
+        rule(
+            "jury.max_samples_per_window",
+            &jury.max_samples_per_window,
+            jury.max_samples_per_window > 0,
+            "above 0",
+        );
         self.check_evidence(&mut rule);
         self.check_shares(&mut rule);
         self.check_limits(&mut rule);
@@ -213,7 +223,12 @@ impl Params {
         rule("evidence.honest_fail_ppm", &honest, (1..PPM).contains(&honest), "between 1 and 999999");
         for alternative in evidence.alternatives_ppm.0 {
             let holds = alternative > honest && alternative < PPM;
-            rule("evidence.alternatives_ppm", &alternative, holds, "above honest_fail_ppm and below a million");
+            rule(
+                "evidence.alternatives_ppm",
+                &alternative,
+                holds,
+                "above honest_fail_ppm and below a million",
+            );
         }
         let odds = evidence.false_forfeit_one_in.u64();
         rule("evidence.false_forfeit_one_in", &odds, odds >= 1_000, "at least 1000");

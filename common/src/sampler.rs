@@ -192,7 +192,11 @@ pub fn sample_full(
 }
 
 /// The [`BEST_BY_SCORE`] candidates of greatest score, the best first; ties go to the smaller id.
-pub(crate) fn best_by_score(candidates: &[Entry], temperature_milli: u32, mut words: PositionNoise) -> Vec<Entry> {
+pub(crate) fn best_by_score(
+    candidates: &[Entry],
+    temperature_milli: u32,
+    mut words: PositionNoise,
+) -> Vec<Entry> {
     let mut best: Vec<(i64, Entry)> = Vec::with_capacity(BEST_BY_SCORE + 1);
     for entry in candidates {
         let word = words.word(entry.token);
@@ -202,7 +206,9 @@ pub(crate) fn best_by_score(candidates: &[Entry], temperature_milli: u32, mut wo
             continue;
         }
         let score = score(entry.surprisal, temperature_milli, noise(word));
-        let is_before = |(other, listed): &(i64, Entry)| *other > score || (*other == score && listed.token < entry.token);
+        let is_before = |(other, listed): &(i64, Entry)| {
+            *other > score || (*other == score && listed.token < entry.token)
+        };
         let place = best.partition_point(is_before);
         best.insert(place, (score, *entry));
         best.truncate(BEST_BY_SCORE);

@@ -50,12 +50,18 @@ pub enum AbstainReason {
 #[derive(Eq, Copy, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
 pub enum Outcome {
     Valid,
-    Invalid { reason: InvalidReason },
+    Invalid {
+        reason: InvalidReason,
+    },
     /// The committed bytes break a rule of the format.
     Malformed,
-    Unavailable { reason: UnavailableReason },
+    Unavailable {
+        reason: UnavailableReason,
+    },
     /// "We could not check": an unpaid abstention that harms nobody.
-    Inconclusive { reason: AbstainReason },
+    Inconclusive {
+        reason: AbstainReason,
+    },
 }
 
 /// Why a sample failed: the most frequent reason of its jurors.
@@ -81,9 +87,13 @@ pub enum OpenReason {
 #[derive(Eq, Copy, PartialOrd, Ord)]
 pub enum FinalOutcome {
     Valid,
-    Fail { reason: FailReason },
+    Fail {
+        reason: FailReason,
+    },
     Unavailable,
-    Inconclusive { reason: OpenReason },
+    Inconclusive {
+        reason: OpenReason,
+    },
     /// Still open when its executor forfeited the epoch.
     Void,
 }
@@ -127,7 +137,8 @@ impl FinalOutcome {
 ///
 /// `revealed` holds the verdicts that were revealed, in seat order. An Inconclusive one counts as not revealed.
 pub fn close(seats: usize, quorum: usize, revealed: &[Outcome]) -> FinalOutcome {
-    let cast: Vec<&Outcome> = revealed.iter().filter(|o| !matches!(o, Outcome::Inconclusive { .. })).collect();
+    let cast: Vec<&Outcome> =
+        revealed.iter().filter(|o| !matches!(o, Outcome::Inconclusive { .. })).collect();
     let valid = cast.iter().filter(|o| ***o == Outcome::Valid).count();
     if cast.len() >= quorum && valid == cast.len() {
         return FinalOutcome::Valid;
