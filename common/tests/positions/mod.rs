@@ -32,7 +32,8 @@ pub static POSITIONS: LazyLock<Vec<Position>> = LazyLock::new(|| {
         let mut run_seed = RunSeed([0; 32]);
         random.fill_bytes(&mut run_seed.0);
         for position in 0..ANSWER as u32 {
-            let surprisals = shuffled(pick(&mut random, &profiles), &mut random);
+            let profile: &Vec<u32> = pick(&mut random, &profiles);
+            let surprisals = shuffled(profile, &mut random);
             let candidates = top_candidates(&surprisals, MAX_CANDIDATES);
             let row = sample_full(&candidates, &params, &run_seed, position).unwrap().row;
             let leaf = encode_leaf(position, &row);
@@ -67,7 +68,7 @@ fn profiles() -> Vec<Vec<u32>> {
         |rank| (rank + 2.7).powf(-1.05),
         |_| 1.0,
     ];
-    shapes.iter().map(|shape| profile(shape)).collect()
+    shapes.iter().map(profile).collect()
 }
 
 fn profile(shape: impl Fn(f64) -> f64) -> Vec<u32> {
