@@ -1,1 +1,135 @@
-fn main() {}
+//! A local Assay network: a real chain, a real model, four nodes, one of them perhaps a cheat.
+
+mod accounts;
+mod beacon;
+mod calibration;
+mod cheat;
+mod deploy;
+mod history;
+mod money;
+mod nodes;
+mod parts;
+mod preset;
+mod process;
+mod prompts;
+mod requests;
+mod rundir;
+mod scenario;
+mod setup;
+mod standing;
+mod summary;
+mod table;
+mod wasmd;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{bail, Context, Result};
+use assay_sidecar::config::Config;
+use clap::{Args, Parser, Subcommand};
+use tokio::signal::unix::{signal, SignalKind};
+
+use crate::cheat::Cheat;
+use crate::rundir::RunDir;
+use crate::scenario::Options;
+
+/// Runs a chain, a beacon, four nodes and a requester until every epoch is settled.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+#[derive(Args)]
+struct RunArgs {
+    /// What the last of the four nodes does as executor; as juror it is honest.
+    #[arg(long, value_enum, default_value = "int4")]
+    cheat: Cheat,
+    /// Epochs to settle.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=20))]
+    epochs: u64,
+    /// Stays up when all is settled, until Ctrl-C.
+    #[arg(long)]
+    keep: bool,
+    /// Where the summary is written as JSON; without it, to standard output.
+    #[arg(long)]
+    summary: Option<PathBuf>,
+    /// Kills this node (alder, birch, cedar or rowan) between its first commitment to verdicts and their reveal, and
+    /// starts it again.
+    #[arg(long, value_name = "NAME")]
+    kill_before_reveal: Option<String>,
+    /// A new or empty directory for logs, keys and databases, which is kept; without it, one that is deleted at success.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs one node that cheats as executor, as `assayd run` runs an honest one.
+    #[command(hide = true)]
+    CheatNode {
+        #[arg(long, value_enum)]
+        kind: Cheat,
+        #[arg(long)]
+        config: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match start() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("assay-localnet: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start() -> Result<()> {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
+        .with_writer(std::io::stderr)
+        .init();
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Runtime::new().context("no async runtime")?;
+    match cli.command {
+        Some(Command::CheatNode { kind, config }) => runtime.block_on(async {
+            let config = Config::load(&config)?;
+            let answerer = kind.answerer(&config.model)?;
+            assay_sidecar::run(config, answerer).await
+        }),
+        None => runtime.block_on(run(cli.run)),
+    }
+}
+
+async fn run(args: RunArgs) -> Result<()> {
+    let dir = RunDir::new(args.dir)?;
+    let options = Options {
+        cheat: args.cheat,
+        epochs: args.epochs,
+        keep: args.keep,
+        summary: args.summary,
+        kill: args.kill_before_reveal,
+    };
+    let mut terminated = signal(SignalKind::terminate())?;
+    let outcome = tokio::select! {
+        outcome = scenario::run(&options, dir.path()) => outcome,
+        interrupted = tokio::signal::ctrl_c() => match interrupted {
+            // With --keep this is how a run is meant to end.
+            Ok(()) if options.keep => Ok(()),
+            Ok(()) => Err(anyhow::anyhow!("interrupted")),
+            Err(error) => Err(error.into()),
+        },
+        _ = terminated.recv() => Err(anyhow::anyhow!("terminated")),
+    };
+    match outcome {
+        Ok(()) => dir.close(),
+        Err(error) => {
+            let kept = dir.keep();
+            bail!("{error:#}\nlogs and databases: {}", kept.display())
+        }
+    }
+}

@@ -1,1 +1,70 @@
-fn main() {}
+//! `assayd`: the node of an Assay network, and its offline tools. Only dispatches.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use assay_sidecar::config::Config;
+use assay_sidecar::executor::answer::honest_factory;
+use assay_sidecar::{answer, calibrate, doctor, register, request, verify};
+use clap::{Parser, Subcommand};
+
+/// Verifies which model the nodes of an open inference network really run.
+#[derive(Debug, Parser)]
+#[command(name = "assayd", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs a node: validator, and executor when configured.
+    Run(ConfigArgs),
+    /// Registers this node with its stake and endpoint.
+    Register(register::RegisterArgs),
+    /// Checks chain, key, model, libtorch and device; one line each.
+    Doctor(ConfigArgs),
+    /// Opens a session with an executor, sends prompts, checks receipts.
+    Request(request::RequestArgs),
+    /// Judges an artifact file against a model, offline.
+    Verify(verify::VerifyArgs),
+    /// Answers a prompt offline and writes its artifact.
+    Answer(answer::AnswerArgs),
+    /// Makes the judge's calibration from honest runs.
+    Calibrate(calibrate::CalibrateArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct ConfigArgs {
+    /// The node's configuration (TOML).
+    #[arg(long, env = "ASSAY_CONFIG", default_value = "assayd.toml")]
+    config: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match dispatch(Arguments::parse().command).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("assayd: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn dispatch(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Run(args) => {
+            assay_sidecar::run(Config::load(&args.config)?, honest_factory()).await.map(|()| ExitCode::SUCCESS)
+        }
+        Command::Register(args) => register::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Doctor(args) => Ok(doctor::run(&Config::load(&args.config)?).await),
+        Command::Request(args) => request::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Verify(args) => verify::run(args).await,
+        Command::Answer(args) => answer::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Calibrate(args) => calibrate::run(args).await.map(|()| ExitCode::SUCCESS),
+    }
+}

@@ -1,1 +1,24 @@
+//! The Assay contract: reputation, sampling, juries, settlement and slashing.
+//!
+//! `contract` only dispatches; each action has its file, and what may be sent by whom is one table in `auth`.
 
+pub mod auth;
+pub mod batch;
+pub mod beacon;
+pub mod claim;
+pub mod contract;
+pub mod draw;
+pub mod epoch;
+pub mod error;
+pub mod model;
+pub mod node;
+pub mod pools;
+pub mod query;
+pub mod session;
+pub mod settle;
+pub mod setup;
+pub mod state;
+pub mod table;
+pub mod tally;
+pub mod tx;
+pub mod verdicts;

@@ -1,0 +1,64 @@
+//! Who may send what, with funds or without, before the start or only after it: one table.
+
+use assay_common::msg::ExecuteMsg;
+use cosmwasm_std::{Coin, Storage};
+
+use crate::error::ContractError;
+use crate::state::NODES;
+use crate::tx::Tx;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    Anyone,
+    Governance,
+    /// A registered node; which session, batch or seat is its own is for the action to say.
+    Node,
+}
+
+/// The conditions of one kind of message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    pub who: Who,
+    pub takes_funds: bool,
+    pub before_start: bool,
+}
+
+/// The table.
+pub fn rule(msg: &ExecuteMsg) -> Rule {
+    let rule = |who, takes_funds, before_start| Rule { who, takes_funds, before_start };
+    match msg {
+        ExecuteMsg::RegisterModel { .. } => rule(Who::Governance, false, true),
+        ExecuteMsg::RegisterNode { .. } => rule(Who::Anyone, true, true),
+        ExecuteMsg::OpenSession { .. } => rule(Who::Anyone, true, true),
+        ExecuteMsg::CommitBatch { .. } => rule(Who::Node, true, false),
+        ExecuteMsg::PostBeacon { .. } => rule(Who::Anyone, false, false),
+        ExecuteMsg::Draw { .. } => rule(Who::Anyone, false, false),
+        ExecuteMsg::CommitVerdicts { .. } => rule(Who::Node, false, false),
+        ExecuteMsg::RevealVerdicts { .. } => rule(Who::Node, false, false),
+        ExecuteMsg::Tally { .. } => rule(Who::Anyone, false, false),
+        ExecuteMsg::Settle { .. } => rule(Who::Anyone, false, false),
+        ExecuteMsg::Claim {} => rule(Who::Anyone, false, false),
+    }
+}
+
+/// # Errors
+/// The message breaks its rule.
+pub fn check(storage: &dyn Storage, tx: &Tx, msg: &ExecuteMsg) -> Result<(), ContractError> {
+    let rule = rule(msg);
+    if !rule.before_start {
+        tx.window()?;
+    }
+    if !rule.takes_funds && !tx.funds.is_zero() {
+        let sent = Coin::new(tx.funds, &tx.config.params.denom);
+        return Err(ContractError::FundsNotAccepted { sent: sent.to_string() });
+    }
+    match rule.who {
+        Who::Governance if tx.sender != tx.config.governance => {
+            Err(ContractError::NotGovernance { sender: tx.sender.to_string() })
+        }
+        Who::Node if !NODES.has(storage, &tx.sender) => {
+            Err(ContractError::NotRegistered { address: tx.sender.to_string() })
+        }
+        Who::Anyone | Who::Governance | Who::Node => Ok(()),
+    }
+}

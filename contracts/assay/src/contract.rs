@@ -1,0 +1,74 @@
+//! Entry points; they do nothing but dispatch.
+
+use assay_common::msg::{ExecuteMsg, InstantiateMsg, QueryMsg};
+#[cfg(not(feature = "library"))]
+use cosmwasm_std::entry_point;
+use cosmwasm_std::{Binary, Deps, DepsMut, Env, MessageInfo, Response};
+
+use crate::error::ContractError;
+use crate::tx::Tx;
+use crate::{auth, batch, beacon, claim, draw, model, node, query, session, settle, setup, tally, verdicts};
+
+#[cfg_attr(not(feature = "library"), entry_point)]
+pub fn instantiate(
+    deps: DepsMut,
+    env: Env,
+    info: MessageInfo,
+    msg: InstantiateMsg,
+) -> Result<Response, ContractError> {
+    setup::instantiate(deps, env, info, msg)
+}
+
+#[cfg_attr(not(feature = "library"), entry_point)]
+pub fn execute(
+    deps: DepsMut,
+    env: Env,
+    info: MessageInfo,
+    msg: ExecuteMsg,
+) -> Result<Response, ContractError> {
+    let (storage, api) = (deps.storage, deps.api);
+    let tx = Tx::new(storage, &env, info)?;
+    auth::check(storage, &tx, &msg)?;
+    match msg {
+        ExecuteMsg::RegisterModel { spec, reference_fee, calibration } => {
+            model::register(storage, spec, reference_fee, calibration)
+        }
+        ExecuteMsg::RegisterNode { models, endpoint } => node::register(storage, &tx, models, endpoint),
+        ExecuteMsg::OpenSession {
+            executor,
+            model,
+            user_seed,
+            session_key,
+            fee,
+            max_prompt,
+            max_new,
+            expires,
+        } => {
+            let executor = api.addr_validate(&executor)?;
+            let terms = session::Terms { model, user_seed, session_key, fee, max_prompt, max_new, expires };
+            session::open(storage, &tx, executor, terms)
+        }
+        ExecuteMsg::CommitBatch { model, root, claims } => {
+            batch::commit(storage, api, &tx, batch::Commitment { model, root, claims })
+        }
+        ExecuteMsg::PostBeacon { round, signature } => beacon::post(storage, api, &tx, round, &signature),
+        ExecuteMsg::Draw { batch, limit } => draw::page(storage, &tx, batch, limit),
+        ExecuteMsg::CommitVerdicts { window, page, hash } => {
+            verdicts::commit(storage, &tx, window, page, hash)
+        }
+        ExecuteMsg::RevealVerdicts { window, page, salt, verdicts } => {
+            verdicts::reveal(storage, &tx, verdicts::page(&tx, window, page, verdicts), &salt)
+        }
+        ExecuteMsg::Tally { batch, from, limit } => tally::close(storage, &tx, batch, from, limit),
+        ExecuteMsg::Settle { executor, epoch, limit } => {
+            let executor = api.addr_validate(&executor)?;
+            settle::settle(storage, &tx, &executor, epoch, limit)
+        }
+        ExecuteMsg::Claim {} => claim::pay_out(storage, &tx),
+    }
+}
+
+#[cfg_attr(not(feature = "library"), entry_point)]
+pub fn query(deps: Deps, env: Env, msg: QueryMsg) -> Result<Binary, ContractError> {
+    query::answer(deps, &env, msg)
+}

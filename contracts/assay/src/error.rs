@@ -1,0 +1,179 @@
+//! Every way in which a message or a query is refused, with what it was about.
+
+use assay_common::ids::{BatchId, Digest, Epoch, ModelDigest, Nonce, Round, SessionId, Window};
+use assay_common::params::ParamError;
+use cosmwasm_std::{CheckedMultiplyRatioError, ConversionOverflowError, OverflowError, StdError, Uint128};
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ContractError {
+    /// The chain's storage or address book; its error can be neither compared nor cloned.
+    #[error("{reason}")]
+    Std { reason: String },
+    #[error("amounts do not fit: {reason}")]
+    Arithmetic { reason: String },
+
+    #[error("parameters break {}", list(broken))]
+    BadParams { broken: Vec<ParamError> },
+    #[error("{key} is no beacon key: a compressed point of G2 other than infinity expected")]
+    BadBeaconKey { key: String },
+    #[error("not before the start at {start} seconds since 1970")]
+    NotStarted { start: u64 },
+    #[error("only governance may do this, {sender} is not")]
+    NotGovernance { sender: String },
+    #[error("{address} is not a registered node")]
+    NotRegistered { address: String },
+    #[error("this message takes no funds, {sent} were sent")]
+    FundsNotAccepted { sent: String },
+    #[error("{sent} were sent: one coin of {denom} expected")]
+    WrongFunds { sent: String, denom: String },
+    #[error("funds in {denom} are needed, none were sent")]
+    NoFunds { denom: String },
+    #[error("limit is {limit}: between 1 and {most} expected")]
+    BadLimit { limit: u32, most: u32 },
+
+    #[error("model {model} is registered")]
+    ModelKnown { model: ModelDigest },
+    #[error("model {model} is not registered")]
+    UnknownModel { model: ModelDigest },
+    #[error("the model's {field} breaks its rule: {rule}")]
+    BadModel { field: &'static str, rule: &'static str },
+    #[error("model {model} has {most} nodes, as many as it may")]
+    ModelFull { model: ModelDigest, most: usize },
+
+    #[error("node {address} is registered")]
+    NodeKnown { address: String },
+    #[error("{endpoint:?} is no endpoint: http:// or https://, a host, at most 256 visible characters")]
+    BadEndpoint { endpoint: String },
+    #[error("{count} models: between 1 and {most} expected")]
+    BadModelCount { count: usize, most: usize },
+    #[error("model {model} is listed twice")]
+    ModelTwice { model: ModelDigest },
+    #[error("stake is {stake}, at least {needed} is needed")]
+    StakeTooLow { stake: Uint128, needed: Uint128 },
+    #[error("node {node} does not serve model {model}")]
+    NotServing { node: String, model: ModelDigest },
+
+    #[error("{key} is no session key: 33 bytes, the first 02 or 03, expected")]
+    BadSessionKey { key: String },
+    #[error("{cap} is {value}: between 1 and {most} expected")]
+    BadCap { cap: &'static str, value: u32, most: u32 },
+    #[error("the session would expire in epoch {expires}: between {earliest} and {latest} expected")]
+    BadExpiry { expires: Epoch, earliest: Epoch, latest: Epoch },
+    #[error("the fee is 0")]
+    ZeroFee,
+    #[error("there is no session {session}")]
+    UnknownSession { session: SessionId },
+
+    #[error("{count} claims: between 1 and {most} expected")]
+    BadClaimCount { count: u32, most: u32 },
+    #[error("claim on session {session} after the one on {before}: rising session ids expected")]
+    ClaimsUnordered { before: SessionId, session: SessionId },
+    #[error("session {session} is with executor {executor} for model {model}")]
+    NotYourSession { session: SessionId, executor: String, model: ModelDigest },
+    #[error("session {session} expired with epoch {expires}, now is {now}")]
+    SessionExpired { session: SessionId, expires: Epoch, now: Epoch },
+    #[error("session {session} is paid up to nonce {nonce}, nonce {claimed} was claimed")]
+    NonceNotRising { session: SessionId, nonce: Nonce, claimed: Nonce },
+    #[error("session {session} did not sign this voucher for nonce {nonce}")]
+    BadVoucher { session: SessionId, nonce: Nonce },
+    #[error("session {session} holds {escrow}, the claim costs {cost}")]
+    EscrowShort { session: SessionId, escrow: Uint128, cost: Uint128 },
+    #[error("session {session} has unsettled epochs in all its slots: settle epoch {epoch} first")]
+    EpochUnsettled { session: SessionId, epoch: Epoch },
+    #[error("{count} inferences or more: at most {most} in a batch")]
+    TooManyInferences { count: u64, most: u32 },
+    #[error("{others} other nodes serve model {model}, {needed} are needed")]
+    TooFewOthers { model: ModelDigest, others: u32, needed: u32 },
+    #[error("{samples} samples in window {window}: at most {most} for one executor")]
+    TooManySamples { window: Window, samples: u32, most: u32 },
+    #[error("the fees do not pay the checks: {needed} must come with the message, {sent} came")]
+    CheckPoolShort { needed: Uint128, sent: Uint128 },
+    #[error("{sent} came with the message, {needed} are needed")]
+    SurplusFunds { needed: Uint128, sent: Uint128 },
+    #[error("there is no batch {batch}")]
+    UnknownBatch { batch: BatchId },
+
+    #[error("round {round} draws for no window")]
+    NotABeaconRound { round: Round },
+    #[error("round {round} is posted")]
+    BeaconKnown { round: Round },
+    #[error("round {round} is not signed by the beacon's key")]
+    BadSignature { round: Round },
+    #[error("batch {batch} is drawn by round {round}, which is not posted")]
+    BeaconMissing { batch: BatchId, round: Round },
+    #[error("batch {batch} is wholly drawn")]
+    AlreadyDrawn { batch: BatchId },
+
+    #[error("juror {juror} has no seat on samples drawn in window {window}")]
+    NotAssigned { juror: String, window: Window },
+    #[error("for samples drawn in window {window} this opens in window {opens}, now is {now}")]
+    TooEarly { window: Window, opens: Window, now: Window },
+    #[error("for samples drawn in window {window} this closed with window {closes}, now is {now}")]
+    TooLate { window: Window, closes: Window, now: Window },
+    #[error("page {page}: below {pages} expected")]
+    BadPage { page: u32, pages: u32 },
+    #[error("page {page} of window {window} is committed")]
+    AlreadyCommitted { window: Window, page: u32 },
+    #[error("page {page} of window {window} is not committed")]
+    NotCommitted { window: Window, page: u32 },
+    #[error("page {page} of window {window} is revealed")]
+    AlreadyRevealed { window: Window, page: u32 },
+    #[error("{revealed} is revealed, {committed} was committed")]
+    RevealMismatch { committed: Digest, revealed: Digest },
+    #[error("the salt has {bytes} bytes: 32 expected")]
+    BadSalt { bytes: usize },
+    #[error("{count} verdicts: between 1 and {most} expected")]
+    BadVerdictCount { count: u32, most: u32 },
+    #[error("batch {batch} has no draw {draw}")]
+    UnknownSample { batch: BatchId, draw: u32 },
+    #[error("draw {draw} of batch {batch} is of window {drawn}, the page is of {page}")]
+    WrongWindow { batch: BatchId, draw: u32, drawn: Window, page: Window },
+    #[error("juror {juror} has no seat on draw {draw} of batch {batch}")]
+    NotSeated { juror: String, batch: BatchId, draw: u32 },
+    #[error("there is a verdict of this juror on draw {draw} of batch {batch}")]
+    DuplicateVerdict { batch: BatchId, draw: u32 },
+
+    #[error("batch {batch} has nothing to tally from draw {from}")]
+    NothingToTally { batch: BatchId, from: u32 },
+    #[error("executor {executor} has no batch in epoch {epoch}")]
+    UnknownEpoch { executor: String, epoch: Epoch },
+    #[error("epoch {epoch} is not over, now is {now}")]
+    EpochNotOver { epoch: Epoch, now: Epoch },
+    #[error("epoch {epoch} of executor {executor} is settled")]
+    EpochSettled { executor: String, epoch: Epoch },
+    #[error("epoch {epoch} cannot settle before epoch {earlier}")]
+    EarlierEpochOpen { epoch: Epoch, earlier: Epoch },
+    #[error("epoch {epoch} of executor {executor} has no closed sample that is not folded")]
+    NothingToSettle { executor: String, epoch: Epoch },
+    #[error("{address} has nothing to claim")]
+    NothingToClaim { address: String },
+}
+
+fn list(broken: &[ParamError]) -> String {
+    let rules: Vec<String> = broken.iter().map(ToString::to_string).collect();
+    rules.join("; ")
+}
+
+impl From<StdError> for ContractError {
+    fn from(error: StdError) -> Self {
+        Self::Std { reason: error.to_string() }
+    }
+}
+
+impl From<OverflowError> for ContractError {
+    fn from(error: OverflowError) -> Self {
+        Self::Arithmetic { reason: error.to_string() }
+    }
+}
+
+impl From<CheckedMultiplyRatioError> for ContractError {
+    fn from(error: CheckedMultiplyRatioError) -> Self {
+        Self::Arithmetic { reason: error.to_string() }
+    }
+}
+
+impl From<ConversionOverflowError> for ContractError {
+    fn from(error: ConversionOverflowError) -> Self {
+        Self::Arithmetic { reason: error.to_string() }
+    }
+}

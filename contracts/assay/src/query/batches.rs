@@ -1,0 +1,172 @@
+//! Batches, their samples, and what jurors must judge and have judged.
+
+use assay_common::ids::{BatchId, Nonce, SessionId, Window};
+use assay_common::msg::{
+    BatchResponse, ClaimedRange, CommitmentResponse, Page, SampleKey, SampleResponse, Seat,
+};
+use assay_common::session::inference_id;
+use assay_common::verdict::Verdict;
+use cosmwasm_std::{Addr, Order, Storage};
+use cw_storage_plus::Bound;
+
+use super::paging;
+use crate::error::ContractError;
+use crate::state::{Batch, Config, Sample, ASSIGNMENTS, BATCHES, COMMITMENTS, SAMPLES};
+use crate::tally;
+
+pub fn batch(storage: &dyn Storage, id: BatchId) -> Result<BatchResponse, ContractError> {
+    Ok(response(id, crate::batch::load(storage, id)?))
+}
+
+pub fn batches(
+    storage: &dyn Storage,
+    start_after: Option<BatchId>,
+    limit: Option<u32>,
+) -> Result<Page<BatchResponse, BatchId>, ContractError> {
+    let start = start_after.map(|after| Bound::exclusive(after.0));
+    let found = BATCHES.range(storage, start, None, Order::Ascending).map(|entry| {
+        let (id, batch) = entry?;
+        Ok((BatchId(id), response(BatchId(id), batch)))
+    });
+    paging::page(found, paging::limit(limit))
+}
+
+fn response(id: BatchId, batch: Batch) -> BatchResponse {
+    BatchResponse {
+        batch: id,
+        executor: batch.executor.into_string(),
+        model: batch.model,
+        root: batch.root,
+        count: batch.count,
+        claims: batch.claims,
+        window: batch.window,
+        epoch: batch.epoch,
+        round: batch.round,
+        rate_q32: batch.rate_q32,
+        fees: batch.fees,
+        samples: batch.samples,
+        drawn: batch.drawn,
+        closed: batch.closed,
+    }
+}
+
+pub fn sample(
+    storage: &dyn Storage,
+    config: &Config,
+    id: BatchId,
+    draw: u32,
+) -> Result<SampleResponse, ContractError> {
+    let batch = crate::batch::load(storage, id)?;
+    sample_response(config, &batch, SampleKey { batch: id, draw }, tally::load(storage, id, draw)?)
+}
+
+pub fn samples(
+    storage: &dyn Storage,
+    config: &Config,
+    id: BatchId,
+    start_after: Option<u32>,
+    limit: Option<u32>,
+) -> Result<Page<SampleResponse, u32>, ContractError> {
+    let batch = crate::batch::load(storage, id)?;
+    let start = start_after.map(Bound::exclusive);
+    let drawn = SAMPLES.prefix(id.0);
+    let found = drawn.range(storage, start, None, Order::Ascending).map(|entry| {
+        let (draw, sample) = entry?;
+        Ok((draw, sample_response(config, &batch, SampleKey { batch: id, draw }, sample)?))
+    });
+    paging::page(found, paging::limit(limit))
+}
+
+fn sample_response(
+    config: &Config,
+    batch: &Batch,
+    key: SampleKey,
+    sample: Sample,
+) -> Result<SampleResponse, ContractError> {
+    let SampleKey { batch: id, draw } = key;
+    let (session, nonce) =
+        leaf(&batch.claims, sample.index).ok_or(ContractError::UnknownSample { batch: id, draw })?;
+    let seats =
+        sample.seats.into_iter().map(|seat| Seat { juror: seat.juror.into_string(), verdict: seat.verdict });
+    Ok(SampleResponse {
+        batch: id,
+        draw,
+        index: sample.index,
+        session,
+        nonce,
+        inference: inference_id(&config.domain, session, nonce),
+        window: sample.window,
+        seats: seats.collect(),
+        outcome: sample.outcome,
+    })
+}
+
+/// The inference of a leaf number: leaves are in the order of the claims, and in each of the nonces.
+fn leaf(claims: &[ClaimedRange], index: u32) -> Option<(SessionId, Nonce)> {
+    let mut left = u64::from(index);
+    for claim in claims {
+        let length = claim.to.next().0.saturating_sub(claim.from.0);
+        if left < length {
+            return Some((claim.session, Nonce(claim.from.0.saturating_add(left))));
+        }
+        left = left.saturating_sub(length);
+    }
+    None
+}
+
+pub fn assignments(
+    storage: &dyn Storage,
+    juror: &Addr,
+    window: Window,
+    start_after: Option<SampleKey>,
+    limit: Option<u32>,
+) -> Result<Page<SampleKey, SampleKey>, ContractError> {
+    let found = seats(storage, juror, window, start_after).map(|key| key.map(|key| (key, key)));
+    paging::page(found, paging::limit(limit))
+}
+
+/// A page looks at `limit` assignments, so it may hold fewer verdicts and still not be the last.
+pub fn verdicts(
+    storage: &dyn Storage,
+    juror: &Addr,
+    window: Window,
+    start_after: Option<SampleKey>,
+    limit: Option<u32>,
+) -> Result<Page<Verdict, SampleKey>, ContractError> {
+    let found = seats(storage, juror, window, start_after).map(|key| {
+        let key = key?;
+        let sample = tally::load(storage, key.batch, key.draw)?;
+        let seat = sample.seats.into_iter().find(|seat| seat.juror == *juror);
+        let verdict = seat.and_then(|seat| seat.verdict);
+        Ok((key, verdict.map(|outcome| Verdict { batch: key.batch, draw: key.draw, outcome })))
+    });
+    let page = paging::page(found, paging::limit(limit))?;
+    Ok(Page { items: page.items.into_iter().flatten().collect(), next_start_after: page.next_start_after })
+}
+
+fn seats<'a>(
+    storage: &'a dyn Storage,
+    juror: &'a Addr,
+    window: Window,
+    start_after: Option<SampleKey>,
+) -> impl Iterator<Item = Result<SampleKey, ContractError>> + 'a {
+    let start = start_after.map(|after| Bound::exclusive((after.batch.0, after.draw)));
+    let keys = ASSIGNMENTS.prefix((juror, window.0)).keys(storage, start, None, Order::Ascending);
+    keys.map(|key| {
+        let (batch, draw) = key?;
+        Ok(SampleKey { batch: BatchId(batch), draw })
+    })
+}
+
+pub fn commitment(
+    storage: &dyn Storage,
+    juror: &Addr,
+    window: Window,
+    page: u32,
+) -> Result<CommitmentResponse, ContractError> {
+    let found = COMMITMENTS.may_load(storage, (juror, window.0, page))?;
+    Ok(CommitmentResponse {
+        hash: found.as_ref().map(|commitment| commitment.hash),
+        revealed: found.is_some_and(|commitment| commitment.revealed),
+    })
+}

@@ -1,0 +1,89 @@
+//! What anybody may do now to move the protocol on.
+
+use assay_common::ids::{BatchId, Epoch, Round};
+use assay_common::msg::{DueResponse, DueSettle, DueTally};
+use cosmwasm_std::{Order, Storage};
+use cw_storage_plus::Bound;
+
+use crate::error::ContractError;
+use crate::state::{Config, BEACONS, UNDRAWN, UNSETTLED, UNTALLIED};
+use crate::tx::Time;
+use crate::{settle, tally};
+
+/// Items of each kind where the query names no limit, and the most that it may name.
+const DEFAULT_LIMIT: u32 = 10;
+const MAX_LIMIT: u32 = 30;
+/// Entries of an index that one query looks at: at some 10 k gas each they stay below a node's query limit of 3 M.
+const MAX_SCAN: usize = 100;
+
+pub fn due(
+    storage: &dyn Storage,
+    config: &Config,
+    time: Time,
+    limit: Option<u32>,
+) -> Result<DueResponse, ContractError> {
+    let limit = usize::try_from(limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT)).unwrap_or(usize::MAX);
+    let mut due = DueResponse::default();
+    beacons_and_draws(storage, config, time.now, limit, &mut due)?;
+    due.tallies = tallies(storage, time, limit)?;
+    due.settlements = settlements(storage, time, limit)?;
+    Ok(due)
+}
+
+/// Rounds that undrawn batches wait for, in order: the round itself is due, or the draws that it allows.
+fn beacons_and_draws(
+    storage: &dyn Storage,
+    config: &Config,
+    now: u64,
+    limit: usize,
+    due: &mut DueResponse,
+) -> Result<(), ContractError> {
+    let mut next = 0u64;
+    for _ in 0..MAX_SCAN {
+        let start = Some(Bound::inclusive((next, 0)));
+        let first = UNDRAWN.keys(storage, start, None, Order::Ascending).next().transpose()?;
+        let Some((round, _)) = first else { break };
+        if config.params.beacon.time(Round(round)) > now {
+            break;
+        }
+        if BEACONS.has(storage, round) {
+            let wanted = limit.saturating_sub(due.draws.len());
+            for batch in UNDRAWN.prefix(round).keys(storage, None, None, Order::Ascending).take(wanted) {
+                due.draws.push(BatchId(batch?));
+            }
+        } else if due.beacons.len() < limit {
+            due.beacons.push(Round(round));
+        }
+        next = round.saturating_add(1);
+    }
+    Ok(())
+}
+
+/// The index is by window, so what is due comes first and nothing else is looked at.
+fn tallies(storage: &dyn Storage, time: Time, limit: usize) -> Result<Vec<DueTally>, ContractError> {
+    let Some(last) = time.window.and_then(tally::last_due) else { return Ok(Vec::new()) };
+    let end = Some(Bound::inclusive((last.0, u64::MAX)));
+    let found = UNTALLIED.range(storage, None, end, Order::Ascending).take(limit);
+    found
+        .map(|entry| {
+            let ((_, batch), from) = entry?;
+            Ok(DueTally { batch: BatchId(batch), from })
+        })
+        .collect()
+}
+
+/// Ended epochs, the oldest first, of which a Settle would get somewhere.
+fn settlements(storage: &dyn Storage, time: Time, limit: usize) -> Result<Vec<DueSettle>, ContractError> {
+    let mut due = Vec::new();
+    let open = UNSETTLED.keys(storage, None, None, Order::Ascending);
+    for entry in open.take(MAX_SCAN) {
+        let (epoch, executor) = entry?;
+        if epoch >= time.epoch.0 || due.len() == limit {
+            break;
+        }
+        if settle::is_due(storage, &executor, Epoch(epoch))? {
+            due.push(DueSettle { executor: executor.into_string(), epoch: Epoch(epoch) });
+        }
+    }
+    Ok(due)
+}

@@ -1,0 +1,115 @@
+//! Queries; every collection comes in pages.
+
+mod batches;
+mod due;
+mod nodes;
+mod paging;
+mod sessions;
+
+use assay_common::ids::{Epoch, Round};
+use assay_common::msg::{
+    BeaconResponse, ClaimableResponse, ClockResponse, EpochResponse, PoolsResponse, QueryMsg,
+};
+use cosmwasm_std::{to_json_binary, Addr, Binary, Deps, Env, Storage};
+
+use crate::error::ContractError;
+use crate::state::{ExecutorEpoch, BEACONS, CLAIMABLE, CONFIG, POOLS};
+use crate::tx::Time;
+use crate::{epoch, model, node};
+
+/// Answers a query as JSON.
+///
+/// # Errors
+/// What is asked for does not exist, or an address cannot be one.
+pub fn answer(deps: Deps, env: &Env, msg: QueryMsg) -> Result<Binary, ContractError> {
+    let storage = deps.storage;
+    let config = CONFIG.load(storage)?;
+    let address = |text: &str| deps.api.addr_validate(text);
+    let json = match msg {
+        QueryMsg::Params {} => to_json_binary(&config.params),
+        QueryMsg::Clock {} => to_json_binary(&clock(Time::new(env, &config))),
+        QueryMsg::Pools {} => to_json_binary(&PoolsResponse::from(POOLS.load(storage)?)),
+        QueryMsg::Model { model } => {
+            to_json_binary(&nodes::model(&config, model, model::load(storage, &model)?))
+        }
+        QueryMsg::Models { start_after, limit } => {
+            to_json_binary(&nodes::models(storage, &config, start_after, limit)?)
+        }
+        QueryMsg::Node { address: node } => {
+            let node = address(&node)?;
+            to_json_binary(&nodes::node(&config, &node, node::load(storage, &node)?))
+        }
+        QueryMsg::Nodes { start_after, limit } => {
+            to_json_binary(&nodes::nodes(storage, &config, start_after, limit)?)
+        }
+        QueryMsg::Session { session } => to_json_binary(&sessions::session(storage, session)?),
+        QueryMsg::Sessions { start_after, limit } => {
+            to_json_binary(&sessions::sessions(storage, start_after, limit)?)
+        }
+        QueryMsg::Batch { batch } => to_json_binary(&batches::batch(storage, batch)?),
+        QueryMsg::Batches { start_after, limit } => {
+            to_json_binary(&batches::batches(storage, start_after, limit)?)
+        }
+        QueryMsg::Sample { batch, draw } => to_json_binary(&batches::sample(storage, &config, batch, draw)?),
+        QueryMsg::Samples { batch, start_after, limit } => {
+            to_json_binary(&batches::samples(storage, &config, batch, start_after, limit)?)
+        }
+        QueryMsg::Assignments { juror, window, start_after, limit } => {
+            to_json_binary(&batches::assignments(storage, &address(&juror)?, window, start_after, limit)?)
+        }
+        QueryMsg::Verdicts { juror, window, start_after, limit } => {
+            to_json_binary(&batches::verdicts(storage, &address(&juror)?, window, start_after, limit)?)
+        }
+        QueryMsg::Commitment { juror, window, page } => {
+            to_json_binary(&batches::commitment(storage, &address(&juror)?, window, page)?)
+        }
+        QueryMsg::Evidence { executor } => {
+            to_json_binary(&nodes::evidence(storage, &config, &address(&executor)?)?)
+        }
+        QueryMsg::Epoch { executor, epoch } => {
+            let executor = address(&executor)?;
+            to_json_binary(&account(&executor, epoch, epoch::load(storage, &executor, epoch)?))
+        }
+        QueryMsg::Epochs { executor, start_after, limit } => {
+            to_json_binary(&nodes::epochs(storage, &address(&executor)?, start_after, limit)?)
+        }
+        QueryMsg::Claimable { address: of } => to_json_binary(&claimable(storage, &address(&of)?)?),
+        QueryMsg::Beacon { round } => to_json_binary(&beacon(storage, round)?),
+        QueryMsg::Due { limit } => {
+            to_json_binary(&due::due(storage, &config, Time::new(env, &config), limit)?)
+        }
+    };
+    Ok(json?)
+}
+
+fn clock(time: Time) -> ClockResponse {
+    ClockResponse { now: time.now, window: time.window, epoch: time.window.map(|_| time.epoch) }
+}
+
+fn claimable(storage: &dyn Storage, address: &Addr) -> Result<ClaimableResponse, ContractError> {
+    Ok(ClaimableResponse { amount: CLAIMABLE.may_load(storage, address)?.unwrap_or_default() })
+}
+
+fn beacon(storage: &dyn Storage, round: Round) -> Result<BeaconResponse, ContractError> {
+    Ok(BeaconResponse { randomness: BEACONS.may_load(storage, round.0)? })
+}
+
+fn account(executor: &Addr, epoch: Epoch, account: ExecutorEpoch) -> EpochResponse {
+    EpochResponse {
+        executor: executor.to_string(),
+        epoch,
+        status: account.status,
+        batches: account.batches,
+        inferences: account.inferences,
+        sampled: account.sampled,
+        closed: account.closed,
+        folded: account.folded,
+        fees: account.fees,
+        reserve: account.reserve,
+        checks: account.checks,
+        pending: account.pending,
+        reward: account.reward,
+        refunded: account.refunded,
+        slashed: account.slashed,
+    }
+}

@@ -1,0 +1,283 @@
+//! Settle: folds closed samples into the evidence in the order of their batches and draws, then pays or forfeits.
+
+use assay_common::event::Event;
+use assay_common::evidence::{Audit, Cusum, Scheme};
+use assay_common::ids::{BatchId, Epoch};
+use assay_common::msg::EpochStatus;
+use assay_common::reputation::Reputation;
+use assay_common::verdict::FinalOutcome;
+use cosmwasm_std::{coins, Addr, BankMsg, Order, Response, Storage, Uint128};
+use cw_storage_plus::Bound;
+
+use crate::error::ContractError;
+use crate::pools;
+use crate::state::{Batch, Cursor, ExecutorEpoch, Node, EPOCHS, EPOCH_BATCHES, NODES, POOLS, UNSETTLED};
+use crate::tx::Tx;
+use crate::{batch, draw, epoch, node, table, tally};
+
+/// How far a fold came.
+struct Fold {
+    cusum: Cusum,
+    folded: u32,
+    end: End,
+}
+
+enum End {
+    /// The next sample is not closed, or the page is full.
+    Open,
+    /// Every sample of every batch is in the evidence.
+    Whole,
+    /// The evidence reached its bound with a sample of this batch.
+    Condemned(Box<Batch>),
+}
+
+/// Folds up to `limit` samples of an executor's ended epoch, and closes it where that decides it.
+///
+/// # Errors
+/// The epoch is not over, is settled, comes after one that is not, or has nothing new to fold.
+pub fn settle(
+    storage: &mut dyn Storage,
+    tx: &Tx,
+    executor: &Addr,
+    number: Epoch,
+    limit: u32,
+) -> Result<Response, ContractError> {
+    let params = &tx.config.params;
+    draw::check_limit(limit, params.limits.settle_page)?;
+    let mut account = check_order(storage, tx, executor, number)?;
+    let mut node = node::load(storage, executor)?;
+    let (cusum, reputation) = (node.cusum, node.reputation);
+    let scheme = Scheme::new(&params.evidence);
+    let fold = fold(storage, (executor, number), &mut account, (cusum, &scheme), limit)?;
+    node.cusum = fold.cusum;
+    let mut response = Response::new();
+    match fold.end {
+        End::Open if fold.folded == 0 => {
+            return Err(ContractError::NothingToSettle { executor: executor.to_string(), epoch: number })
+        }
+        End::Open => {}
+        End::Whole => pay(storage, tx, executor, &mut account, &mut node)?,
+        End::Condemned(batch) => {
+            let burned = forfeit(storage, tx, &batch, &mut account, &mut node)?;
+            if !burned.is_zero() {
+                let amount = coins(burned.u128(), &params.denom);
+                response = response.add_message(BankMsg::Burn { amount });
+            }
+        }
+    }
+    if account.status != EpochStatus::Open {
+        UNSETTLED.remove(storage, (number.0, executor));
+    }
+    EPOCHS.save(storage, (executor, number.0), &account)?;
+    NODES.save(storage, executor, &node)?;
+    Ok(response.add_event(Event::Settled {
+        executor: executor.to_string(),
+        epoch: number,
+        status: status(account.status).into(),
+        folded: fold.folded,
+        evidence_before: cusum.highest(),
+        evidence_after: fold.cusum.highest(),
+        bound: scheme.bound,
+        reward: account.reward,
+        refunded: account.refunded,
+        slashed: account.slashed,
+        reputation_before: reputation.0,
+        reputation_after: node.reputation.0,
+    }))
+}
+
+fn status(status: EpochStatus) -> &'static str {
+    match status {
+        EpochStatus::Open => "open",
+        EpochStatus::Paid => "paid",
+        EpochStatus::Forfeited => "forfeited",
+    }
+}
+
+/// The account, if it is its turn.
+fn check_order(
+    storage: &dyn Storage,
+    tx: &Tx,
+    executor: &Addr,
+    number: Epoch,
+) -> Result<ExecutorEpoch, ContractError> {
+    let account = epoch::load(storage, executor, number)?;
+    if number >= tx.time.epoch {
+        return Err(ContractError::EpochNotOver { epoch: number, now: tx.time.epoch });
+    }
+    if account.status != EpochStatus::Open {
+        return Err(ContractError::EpochSettled { executor: executor.to_string(), epoch: number });
+    }
+    if let Some(earlier) = open_before(storage, executor, &account)? {
+        return Err(ContractError::EarlierEpochOpen { epoch: number, earlier });
+    }
+    Ok(account)
+}
+
+/// The executor's epoch before this one, if it is not settled.
+fn open_before(
+    storage: &dyn Storage,
+    executor: &Addr,
+    account: &ExecutorEpoch,
+) -> Result<Option<Epoch>, ContractError> {
+    let Some(previous) = account.previous else { return Ok(None) };
+    let open = epoch::load(storage, executor, previous)?.status == EpochStatus::Open;
+    Ok(open.then_some(previous))
+}
+
+/// Takes the terminal prefix into the evidence: stops at the first sample that is not drawn or not closed.
+fn fold(
+    storage: &dyn Storage,
+    (executor, number): (&Addr, Epoch),
+    account: &mut ExecutorEpoch,
+    (mut cusum, scheme): (Cusum, &Scheme),
+    limit: u32,
+) -> Result<Fold, ContractError> {
+    let mut folded = 0u32;
+    let mut current = batch::load(storage, account.cursor.batch)?;
+    // Every batch has a sample, so this takes at most two steps for each of `limit` samples.
+    loop {
+        let Cursor { batch: id, draw } = account.cursor;
+        if draw == current.samples {
+            let Some(next) = batch_after(storage, executor, number, id)? else {
+                return Ok(Fold { cusum, folded, end: End::Whole });
+            };
+            account.cursor = Cursor { batch: next, draw: 0 };
+            current = batch::load(storage, next)?;
+            continue;
+        }
+        let Some(outcome) = outcome(storage, &current, account.cursor)?.filter(|_| folded < limit) else {
+            return Ok(Fold { cusum, folded, end: End::Open });
+        };
+        folded = folded.saturating_add(1);
+        account.folded = account.folded.saturating_add(1);
+        account.cursor.draw = draw.saturating_add(1);
+        if let Some(audit) = audit(outcome) {
+            cusum = cusum.after(scheme, audit);
+        }
+        if cusum.forfeits(scheme) {
+            return Ok(Fold { cusum, folded, end: End::Condemned(Box::new(current)) });
+        }
+    }
+}
+
+/// What an outcome says about the executor; "we could not check" says nothing.
+fn audit(outcome: FinalOutcome) -> Option<Audit> {
+    match outcome {
+        FinalOutcome::Valid => Some(Audit::Pass),
+        FinalOutcome::Fail { .. } => Some(Audit::Fail),
+        FinalOutcome::Unavailable | FinalOutcome::Inconclusive { .. } | FinalOutcome::Void => None,
+    }
+}
+
+fn outcome(storage: &dyn Storage, batch: &Batch, at: Cursor) -> Result<Option<FinalOutcome>, ContractError> {
+    if at.draw >= batch.drawn {
+        return Ok(None);
+    }
+    Ok(tally::load(storage, at.batch, at.draw)?.outcome)
+}
+
+fn batch_after(
+    storage: &dyn Storage,
+    executor: &Addr,
+    number: Epoch,
+    batch: BatchId,
+) -> Result<Option<BatchId>, ContractError> {
+    let batches = EPOCH_BATCHES.prefix((executor, number.0));
+    let next = batches.keys(storage, Some(Bound::exclusive(batch.0)), None, Order::Ascending).next();
+    Ok(next.transpose()?.map(BatchId))
+}
+
+/// Whether a Settle of this open, ended epoch would get anywhere.
+///
+/// # Errors
+/// Storage cannot be read.
+pub fn is_due(storage: &dyn Storage, executor: &Addr, number: Epoch) -> Result<bool, ContractError> {
+    let account = epoch::load(storage, executor, number)?;
+    if open_before(storage, executor, &account)?.is_some() {
+        return Ok(false);
+    }
+    let mut at = account.cursor;
+    let mut batch = batch::load(storage, at.batch)?;
+    if at.draw == batch.samples {
+        match batch_after(storage, executor, number, at.batch)? {
+            None => return Ok(true),
+            Some(next) => {
+                at = Cursor { batch: next, draw: 0 };
+                batch = batch::load(storage, next)?;
+            }
+        }
+    }
+    Ok(outcome(storage, &batch, at)?.is_some())
+}
+
+fn pay(
+    storage: &mut dyn Storage,
+    tx: &Tx,
+    executor: &Addr,
+    account: &mut ExecutorEpoch,
+    node: &mut Node,
+) -> Result<(), ContractError> {
+    account.status = EpochStatus::Paid;
+    account.reward = account.pending;
+    let mut held = POOLS.load(storage)?;
+    pools::shift(&mut held.pending, &mut held.claimable, account.reward)?;
+    POOLS.save(storage, &held)?;
+    tally::credit(storage, executor, account.reward)?;
+    let (checked, conclusive) = (account.closed.checked(), account.closed.conclusive());
+    node.reputation = node.reputation.after_clean_epoch(&tx.config.params.reputation, checked, conclusive);
+    Ok(())
+}
+
+/// Takes the epoch's pay and a share of the stake; returns what of it is burned.
+///
+/// The fees go back to the sessions, topped up out of the slash to what they paid; the rest of the slash is burned.
+fn forfeit(
+    storage: &mut dyn Storage,
+    tx: &Tx,
+    condemned: &Batch,
+    account: &mut ExecutorEpoch,
+    node: &mut Node,
+) -> Result<Uint128, ContractError> {
+    let slashed = slash(storage, tx, condemned, node)?;
+    let top_up = slashed.min(account.fees.checked_sub(account.pending)?);
+    let burned = slashed.checked_sub(top_up)?;
+    account.status = EpochStatus::Forfeited;
+    account.slashed = slashed;
+    account.refunded = account.pending.checked_add(top_up)?;
+    account.refund_fees_left = account.fees;
+    account.refund_pool_left = account.refunded;
+    node.reputation = Reputation::default();
+    node.cusum = Cusum::default();
+    let mut held = POOLS.load(storage)?;
+    pools::shift(&mut held.pending, &mut held.refunds, account.pending)?;
+    pools::shift(&mut held.stakes, &mut held.refunds, top_up)?;
+    pools::shift(&mut held.stakes, &mut held.burned, burned)?;
+    POOLS.save(storage, &held)?;
+    Ok(burned)
+}
+
+/// Takes the share of the stake that a forfeit costs, rounded down; nothing while too few others could have judged.
+///
+/// "Others" are those of the model and epoch whose jury tipped the evidence. The next epoch's tables know the new
+/// stake; a node whose stake no longer reaches a model's minimum is not in that model's table any more.
+fn slash(
+    storage: &mut dyn Storage,
+    tx: &Tx,
+    condemned: &Batch,
+    node: &mut Node,
+) -> Result<Uint128, ContractError> {
+    let params = &tx.config.params;
+    let others = table::in_force(storage, &condemned.model, condemned.epoch)?.others(&condemned.executor);
+    if others < params.jury.min_others_to_slash {
+        return Ok(Uint128::zero());
+    }
+    let slashed = pools::share(node.stake, params.fees.slash_ppm)?;
+    node.stake = node.stake.checked_sub(slashed)?;
+    for model in &node.models {
+        let needed = params.min_stake(crate::model::load(storage, model)?.reference_fee);
+        let weight = if node.stake < needed { Uint128::zero() } else { node.stake };
+        table::set(storage, model, tx.time.next_table(), &condemned.executor, weight)?;
+    }
+    Ok(slashed)
+}

@@ -1,0 +1,147 @@
+//! CommitVerdicts and RevealVerdicts: jurors bind themselves to verdicts before anybody sees one.
+//!
+//! Of samples drawn in window d: commitments until the end of d + 1, reveals during d + 2.
+
+use assay_common::event::Event;
+use assay_common::ids::{Digest, Window};
+use assay_common::verdict::{Verdict, VerdictPage};
+use cosmwasm_std::{Addr, HexBinary, Order, Response, Storage};
+
+use crate::error::ContractError;
+use crate::state::{PageCommitment, ASSIGNMENTS, COMMITMENTS, SAMPLES};
+use crate::tx::Tx;
+
+/// Windows after the draw in which commitments are still taken.
+const COMMIT_WINDOWS: u64 = 1;
+/// Windows from the draw to the one of the reveals.
+const REVEAL_AFTER: u64 = 2;
+/// Verdicts of one juror on the draws of one window; no juror has more seats, so more pages only cost storage.
+const MAX_VERDICTS: u32 = 65_536;
+/// Bytes of a salt: HMAC-SHA-256.
+const SALT_BYTES: usize = 32;
+
+/// Stores the sender's commitment to one page of verdicts on samples drawn in `window`.
+///
+/// # Errors
+/// The sender has no seat there, it is too early or too late, or the page is out of bounds or committed already.
+pub fn commit(
+    storage: &mut dyn Storage,
+    tx: &Tx,
+    window: Window,
+    page: u32,
+    hash: Digest,
+) -> Result<Response, ContractError> {
+    let now = tx.window()?;
+    let (opens, closes) = (window, Window(window.0.saturating_add(COMMIT_WINDOWS)));
+    if now < opens {
+        return Err(ContractError::TooEarly { window, opens, now });
+    }
+    if now > closes {
+        return Err(ContractError::TooLate { window, closes, now });
+    }
+    let pages = MAX_VERDICTS.div_ceil(tx.config.params.limits.verdict_page);
+    if page >= pages {
+        return Err(ContractError::BadPage { page, pages });
+    }
+    if !is_assigned(storage, &tx.sender, window)? {
+        return Err(ContractError::NotAssigned { juror: tx.sender.to_string(), window });
+    }
+    let key = (&tx.sender, window.0, page);
+    if COMMITMENTS.has(storage, key) {
+        return Err(ContractError::AlreadyCommitted { window, page });
+    }
+    COMMITMENTS.save(storage, key, &PageCommitment { hash, revealed: false })?;
+    Ok(Response::new().add_event(Event::VerdictsCommitted { juror: tx.sender.to_string(), window, page }))
+}
+
+fn is_assigned(storage: &dyn Storage, juror: &Addr, window: Window) -> Result<bool, ContractError> {
+    let seats = ASSIGNMENTS.prefix((juror, window.0));
+    let first = seats.keys(storage, None, None, Order::Ascending).next();
+    Ok(first.transpose()?.is_some())
+}
+
+/// The page that the sender shows.
+pub fn page(tx: &Tx, window: Window, page: u32, verdicts: Vec<Verdict>) -> VerdictPage {
+    VerdictPage { juror: tx.sender.to_string(), window, page, verdicts }
+}
+
+/// Opens a page: all of its verdicts count, or none.
+///
+/// # Errors
+/// It is not the reveal window, the page is not the committed one, or a verdict is on a sample that does not exist,
+/// was drawn in another window, has no seat for the sender, or has its verdict.
+pub fn reveal(
+    storage: &mut dyn Storage,
+    tx: &Tx,
+    page: VerdictPage,
+    salt: &HexBinary,
+) -> Result<Response, ContractError> {
+    let (now, window) = (tx.window()?, page.window);
+    let opens = Window(window.0.saturating_add(REVEAL_AFTER));
+    if now < opens {
+        return Err(ContractError::TooEarly { window, opens, now });
+    }
+    if now > opens {
+        return Err(ContractError::TooLate { window, closes: opens, now });
+    }
+    let most = tx.config.params.limits.verdict_page;
+    let count = u32::try_from(page.verdicts.len()).unwrap_or(u32::MAX);
+    if count == 0 || count > most {
+        return Err(ContractError::BadVerdictCount { count, most });
+    }
+    open_commitment(storage, tx, &page, salt)?;
+    for verdict in &page.verdicts {
+        record(storage, &tx.sender, window, verdict)?;
+    }
+    let VerdictPage { juror, window, page, .. } = page;
+    Ok(Response::new().add_event(Event::VerdictsRevealed { juror, window, page, verdicts: count }))
+}
+
+fn open_commitment(
+    storage: &mut dyn Storage,
+    tx: &Tx,
+    page: &VerdictPage,
+    salt: &HexBinary,
+) -> Result<(), ContractError> {
+    let (window, number) = (page.window, page.page);
+    if salt.len() != SALT_BYTES {
+        return Err(ContractError::BadSalt { bytes: salt.len() });
+    }
+    let key = (&tx.sender, window.0, number);
+    let commitment =
+        COMMITMENTS.may_load(storage, key)?.ok_or(ContractError::NotCommitted { window, page: number })?;
+    if commitment.revealed {
+        return Err(ContractError::AlreadyRevealed { window, page: number });
+    }
+    let revealed = page.commitment(&tx.config.domain, salt);
+    if revealed != commitment.hash {
+        return Err(ContractError::RevealMismatch { committed: commitment.hash, revealed });
+    }
+    COMMITMENTS.save(storage, key, &PageCommitment { revealed: true, ..commitment })?;
+    Ok(())
+}
+
+fn record(
+    storage: &mut dyn Storage,
+    juror: &Addr,
+    window: Window,
+    verdict: &Verdict,
+) -> Result<(), ContractError> {
+    let Verdict { batch, draw, outcome } = *verdict;
+    let mut sample =
+        SAMPLES.may_load(storage, (batch.0, draw))?.ok_or(ContractError::UnknownSample { batch, draw })?;
+    if sample.window != window {
+        return Err(ContractError::WrongWindow { batch, draw, drawn: sample.window, page: window });
+    }
+    let seat = sample
+        .seats
+        .iter_mut()
+        .find(|seat| seat.juror == *juror)
+        .ok_or_else(|| ContractError::NotSeated { juror: juror.to_string(), batch, draw })?;
+    if seat.verdict.is_some() {
+        return Err(ContractError::DuplicateVerdict { batch, draw });
+    }
+    seat.verdict = Some(outcome);
+    SAMPLES.save(storage, (batch.0, draw), &sample)?;
+    Ok(())
+}

@@ -1,0 +1,21 @@
+//! The contract on a simulated chain, with real signatures of session keys and of the beacon.
+#![allow(clippy::unwrap_used)]
+
+mod suite;
+
+mod test_auth;
+mod test_batch;
+mod test_beacon;
+mod test_cost;
+mod test_draw;
+mod test_epoch;
+mod test_model;
+mod test_node;
+mod test_query;
+mod test_random;
+mod test_schema;
+mod test_session;
+mod test_settle;
+mod test_setup;
+mod test_tally;
+mod test_verdicts;

@@ -1,0 +1,131 @@
+use std::collections::BTreeMap;
+
+use assay_common::ids::{Epoch, ModelDigest};
+use assay_common::msg::{ExecuteMsg, NodeResponse, QueryMsg};
+use assay_common::params::MAX_NODES_PER_MODEL;
+use assay_contract::error::ContractError;
+use assay_contract::table::{self, StakeTable};
+use cosmwasm_std::testing::{MockApi, MockStorage};
+use cosmwasm_std::{Addr, Uint128};
+use proptest::prelude::*;
+
+use crate::suite::*;
+
+fn registering(models: Vec<ModelDigest>, endpoint: &str) -> ExecuteMsg {
+    ExecuteMsg::RegisterNode { models, endpoint: endpoint.into() }
+}
+
+#[test]
+fn a_node_begins_with_its_stake_no_reputation_and_full_sampling() {
+    let suite = Suite::new();
+    let address = suite.nodes[0].to_string();
+    let node: NodeResponse = suite.query(&QueryMsg::Node { address: address.clone() });
+    assert_eq!(node.address, address);
+    assert_eq!(node.stake.u128(), 2 * MIN_STAKE);
+    assert_eq!((node.reputation.0, node.rate_q32), (0, 1 << 32));
+    assert_eq!(suite.pools().stakes.u128(), 8 * MIN_STAKE);
+}
+
+#[test]
+fn a_node_registers_once_with_enough_stake_and_known_models() {
+    let mut suite = Suite::new();
+    let (node, known, model) = (suite.account("late"), suite.nodes[0].clone(), suite.model);
+    let msg = suite.registration();
+    suite.refused(&known, &msg, MIN_STAKE, ContractError::NodeKnown { address: known.to_string() });
+    let (stake, needed) = ((MIN_STAKE - 1).into(), MIN_STAKE.into());
+    suite.refused(&node, &msg, MIN_STAKE - 1, ContractError::StakeTooLow { stake, needed });
+    let unknown = ModelDigest([1; 32]);
+    let msg = registering(vec![model, unknown], "http://host");
+    suite.refused(&node, &msg, MIN_STAKE, ContractError::UnknownModel { model: unknown });
+    let msg = registering(vec![model, model], "http://host");
+    suite.refused(&node, &msg, MIN_STAKE, ContractError::ModelTwice { model });
+    for count in [0, 17] {
+        let msg = registering(vec![model; count], "http://host");
+        suite.refused(&node, &msg, MIN_STAKE, ContractError::BadModelCount { count, most: 16 });
+    }
+    suite.register_node(&node, MIN_STAKE);
+}
+
+#[test]
+fn the_dearest_model_sets_the_stake() {
+    let mut suite = Suite::new();
+    let (node, governance, cheap) = (suite.account("late"), suite.governance.clone(), suite.model);
+    let msg = ExecuteMsg::RegisterModel {
+        spec: spec("dear"),
+        reference_fee: (3 * FEE).into(),
+        calibration: Default::default(),
+    };
+    suite.accepted(&governance, &msg, 0);
+    let msg = registering(vec![cheap, spec("dear").digest()], "https://host/path");
+    let needed = (3 * MIN_STAKE).into();
+    let stake = MIN_STAKE.into();
+    suite.refused(&node, &msg, MIN_STAKE, ContractError::StakeTooLow { stake, needed });
+    suite.accepted(&node, &msg, 3 * MIN_STAKE);
+}
+
+#[test]
+fn an_endpoint_that_is_no_url_is_refused() {
+    let mut suite = Suite::new();
+    let (node, model) = (suite.account("late"), suite.model);
+    let long = format!("http://{}", "x".repeat(250));
+    for endpoint in ["", "http://", "https:///path", "ftp://host", "host:80", "http://a b", "http://ä", &long]
+    {
+        let expected = ContractError::BadEndpoint { endpoint: endpoint.into() };
+        suite.refused(&node, &registering(vec![model], endpoint), MIN_STAKE, expected);
+    }
+}
+
+#[test]
+fn bonds_before_the_start_form_the_first_table_and_later_ones_the_next_epochs() {
+    let mut suite = Suite::builder().nodes(3).build();
+    let late = suite.account("late");
+    let msg = suite.registration();
+    let response = suite.accepted(&late, &msg, MIN_STAKE);
+    assert_eq!(attribute(&response, "assay_node_registered", "from_epoch"), "1");
+    // Two others serve in epoch 0, three in epoch 1: only then may a batch be committed.
+    let executor = suite.nodes[0].clone();
+    let session = suite.open_session(&executor, 100 * FEE);
+    let msg = suite.committing(vec![suite.claim(session, 1)]);
+    let expected = ContractError::TooFewOthers { model: suite.model, others: 2, needed: 3 };
+    suite.refused(&executor, &msg, 0, expected);
+    suite.at_epoch(1);
+    suite.accepted(&executor, &msg, 0);
+}
+
+#[test]
+fn a_model_has_no_more_nodes_than_one_table_holds() {
+    let model = ModelDigest([1; 32]);
+    let mut table = StakeTable::default();
+    for number in 0..MAX_NODES_PER_MODEL {
+        table = table.with(&model, &Addr::unchecked(format!("n{number}")), Uint128::one()).unwrap();
+    }
+    let most = MAX_NODES_PER_MODEL;
+    let error = table.clone().with(&model, &Addr::unchecked("one more"), Uint128::one()).unwrap_err();
+    assert_eq!(error, ContractError::ModelFull { model, most });
+    table.with(&model, &Addr::unchecked("n7"), Uint128::new(9)).unwrap();
+}
+
+proptest! {
+    #[test]
+    fn a_table_is_what_a_map_of_stakes_says(
+        changes in prop::collection::vec((0u64..4, 0u8..6, 0u128..4), 1..40),
+    ) {
+        let api = MockApi::default();
+        let model = ModelDigest([1; 32]);
+        let mut storage = MockStorage::new();
+        let mut stakes: BTreeMap<Addr, u128> = BTreeMap::new();
+        let mut epoch = 0;
+        for (step, who, stake) in changes {
+            epoch += step;
+            let node = api.addr_make(&who.to_string());
+            table::set(&mut storage, &model, Epoch(epoch), &node, stake.into()).unwrap();
+            stakes.insert(node, stake);
+            stakes.retain(|_, stake| *stake > 0);
+            let table = table::in_force(&storage, &model, Epoch(epoch)).unwrap();
+            let sums: Vec<u128> = stakes.values().scan(0, |sum, s| { *sum += s; Some(*sum) }).collect();
+            prop_assert_eq!(table.nodes, stakes.keys().cloned().collect::<Vec<_>>());
+            prop_assert_eq!(table.cumulative.iter().map(|s| s.u128()).collect::<Vec<_>>(), sums);
+            prop_assert_eq!(table::in_force(&storage, &ModelDigest([2; 32]), Epoch(epoch)).unwrap().nodes.len(), 0);
+        }
+    }
+}

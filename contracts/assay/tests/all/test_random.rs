@@ -1,0 +1,254 @@
+//! Invariant 6: escrow + pending + pools + stakes + slashes + refunds + burned is conserved to the last unit, whatever
+//! the order of messages. The suite checks it after each of them; proptest prints the seed of a run that fails.
+
+use assay_common::ids::{BatchId, Epoch, SessionId};
+use assay_common::msg::{BatchResponse, EpochResponse, EpochStatus, ExecuteMsg, QueryMsg, SessionResponse};
+use assay_common::verdict::{AbstainReason, Outcome, UnavailableReason, VerdictPage};
+use cosmwasm_std::Addr;
+use proptest::prelude::*;
+
+use crate::suite::*;
+
+/// What anybody might do next; numbers choose among what there is.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Wait {
+        windows: u64,
+    },
+    Open {
+        node: usize,
+        fees: u128,
+    },
+    Commit {
+        session: u64,
+        more: u64,
+        funds: u128,
+    },
+    Beacon {
+        ago: u64,
+    },
+    Draw {
+        batch: u64,
+        limit: u32,
+    },
+    /// Every juror commits, but the one of this number in this mood.
+    Judge {
+        node: usize,
+        mood: usize,
+    },
+    /// Every page so far is shown, but one.
+    Reveal {
+        but: usize,
+    },
+    Tally {
+        batch: u64,
+        from: u32,
+        limit: u32,
+    },
+    Settle {
+        node: usize,
+        ago: u64,
+        limit: u32,
+    },
+    Claim {
+        node: usize,
+    },
+    Due,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => prop_oneof![8 => Just(1u64), 1 => 2u64..8].prop_map(|windows| Step::Wait { windows }),
+        1 => (0usize..5, 0u128..40).prop_map(|(node, fees)| Step::Open { node, fees }),
+        4 => (1u64..12, 0u64..15, prop_oneof![9 => Just(0u128), 1 => 0u128..3_000])
+            .prop_map(|(session, more, funds)| Step::Commit { session, more, funds }),
+        2 => (0u64..5).prop_map(|ago| Step::Beacon { ago }),
+        3 => (1u64..12, 1u32..20).prop_map(|(batch, limit)| Step::Draw { batch, limit }),
+        5 => (0usize..5, 0usize..5).prop_map(|(node, mood)| Step::Judge { node, mood }),
+        5 => (0usize..40).prop_map(|but| Step::Reveal { but }),
+        3 => (1u64..12, 0u32..14, 1u32..20).prop_map(|(batch, from, limit)| Step::Tally { batch, from, limit }),
+        2 => (0usize..5, 0u64..3, 1u32..40).prop_map(|(node, ago, limit)| Step::Settle { node, ago, limit }),
+        1 => (0usize..5).prop_map(|node| Step::Claim { node }),
+        6 => Just(Step::Due),
+    ]
+}
+
+/// A world in which the steps are taken, and what its jurors still have to reveal.
+struct World {
+    suite: Suite,
+    window: u64,
+    unrevealed: Vec<(Addr, VerdictPage)>,
+    accepted: usize,
+}
+
+impl World {
+    fn new() -> Self {
+        // A low bound and low pay, so that forfeits, short check pools and odd units all happen.
+        let suite = Suite::builder()
+            .nodes(5)
+            .params(|p| {
+                p.evidence.audits = 1u64.into();
+                p.evidence.false_forfeit_one_in = 1_000u64.into();
+                p.fees.slash_ppm = 133_333;
+                p.fees.reserve_ppm = 12_347;
+            })
+            .build();
+        let mut world = Self { suite, window: 0, unrevealed: Vec::new(), accepted: 0 };
+        for node in 0..5 {
+            world.open(node, 37);
+        }
+        world
+    }
+
+    fn node(&self, number: usize) -> Addr {
+        self.suite.nodes[number].clone()
+    }
+
+    fn send(&mut self, sender: &Addr, msg: &ExecuteMsg, funds: u128) {
+        let taken = self.suite.send(sender, msg, funds).is_ok();
+        self.accepted += usize::from(taken);
+    }
+
+    fn open(&mut self, node: usize, fees: u128) {
+        let mut msg = self.suite.opening(&self.node(node));
+        if let ExecuteMsg::OpenSession { fee, .. } = &mut msg {
+            *fee = if fees % 7 == 3 { 150u128.into() } else { (FEE + fees).into() };
+        }
+        let requester = self.suite.requester.clone();
+        self.send(&requester, &msg, fees * FEE);
+    }
+
+    fn take(&mut self, step: Step) {
+        let anyone = self.suite.requester.clone();
+        match step {
+            Step::Wait { windows } => {
+                self.window += windows;
+                self.suite.at_window(self.window);
+            }
+            Step::Open { node, fees } => self.open(node, fees),
+            Step::Commit { session, more, funds } => self.commit(SessionId(session), more, funds),
+            Step::Beacon { ago } => {
+                let msg = self.suite.posting(self.window.saturating_sub(ago));
+                self.send(&anyone, &msg, 0);
+            }
+            Step::Draw { batch, limit } => {
+                self.send(&anyone, &ExecuteMsg::Draw { batch: BatchId(batch), limit }, 0);
+            }
+            Step::Judge { node, mood } => self.judge(node, mood),
+            Step::Reveal { but } => {
+                for (place, (juror, page)) in self.unrevealed.clone().into_iter().enumerate() {
+                    if place != but {
+                        self.send(&juror, &revealing(&juror, page), 0);
+                    }
+                }
+                self.unrevealed.retain(|(_, page)| page.window.0 + 2 >= self.window);
+            }
+            Step::Tally { batch, from, limit } => {
+                self.send(&anyone, &ExecuteMsg::Tally { batch: BatchId(batch), from, limit }, 0);
+            }
+            Step::Settle { node, ago, limit } => {
+                let executor = self.node(node);
+                let epoch = (self.window / 6).saturating_sub(ago);
+                self.send(&anyone, &settling(&executor, epoch, limit), 0);
+            }
+            Step::Claim { node } => {
+                let node = self.node(node);
+                self.send(&node, &ExecuteMsg::Claim {}, 0);
+            }
+            Step::Due => self.cranks(),
+        }
+    }
+
+    fn commit(&mut self, session: SessionId, more: u64, funds: u128) {
+        let Ok(found) = self.suite.try_query::<SessionResponse>(&QueryMsg::Session { session }) else {
+            return;
+        };
+        let executor = self.suite.nodes.iter().find(|node| node.as_str() == found.executor).unwrap().clone();
+        let msg = self.suite.committing(vec![self.suite.claim(session, found.nonce.0 + more)]);
+        self.send(&executor, &msg, funds);
+    }
+
+    /// Node 4 cheats, and all jurors but the moody one see it.
+    fn judge(&mut self, moody: usize, mood: usize) {
+        let cheat = self.suite.nodes[4].to_string();
+        for (place, juror) in self.suite.nodes.clone().into_iter().enumerate() {
+            let mood = if place == moody { mood } else { usize::MAX };
+            for window in [self.window, self.window.saturating_sub(1)] {
+                let suite = &self.suite;
+                let by_cheat =
+                    |batch| suite.query::<BatchResponse>(&QueryMsg::Batch { batch }).executor == cheat;
+                let pages = suite.pages(&juror, window, &|sample, _| match mood {
+                    0 => None,
+                    1 => Some(Outcome::Inconclusive { reason: AbstainReason::Recompute }),
+                    2 => Some(Outcome::Unavailable { reason: UnavailableReason::Absent }),
+                    _ => Some(if by_cheat(sample.batch) { REPLAY } else { VALID }),
+                });
+                for page in pages {
+                    let msg = self.suite.committing_page(&juror, &page);
+                    self.send(&juror, &msg, 0);
+                    self.unrevealed.push((juror.clone(), page));
+                }
+            }
+        }
+    }
+
+    /// Everything that is due; none of it may be refused.
+    fn cranks(&mut self) {
+        let anyone = self.suite.requester.clone();
+        let due = self.suite.due();
+        for round in due.beacons {
+            let signature = self.suite.beacon.sign(round);
+            self.suite.accepted(&anyone, &ExecuteMsg::PostBeacon { round, signature }, 0);
+        }
+        for batch in due.draws {
+            self.suite.accepted(&anyone, &ExecuteMsg::Draw { batch, limit: 5 }, 0);
+        }
+        for tally in due.tallies {
+            let msg = ExecuteMsg::Tally { batch: tally.batch, from: tally.from, limit: 5 };
+            self.suite.accepted(&anyone, &msg, 0);
+        }
+        for settle in due.settlements {
+            let msg = ExecuteMsg::Settle { executor: settle.executor, epoch: settle.epoch, limit: 5 };
+            self.suite.accepted(&anyone, &msg, 0);
+        }
+    }
+
+    /// With nobody left to act but the cranks, everything comes to its end and only known purposes hold money.
+    fn wind_down(&mut self) {
+        for _ in 0..200 {
+            self.window += 1;
+            self.suite.at_window(self.window);
+            self.cranks();
+        }
+        let pools = self.suite.pools();
+        assert_eq!((pools.pending.u128(), pools.checks.u128()), (0, 0), "{pools:?}");
+        for node in self.suite.nodes.clone() {
+            for epoch in 0..=self.window / 6 {
+                let msg = QueryMsg::Epoch { executor: node.to_string(), epoch: Epoch(epoch) };
+                if let Ok(found) = self.suite.try_query::<EpochResponse>(&msg) {
+                    assert_ne!(found.status, EpochStatus::Open);
+                }
+            }
+        }
+        let sessions: Vec<SessionResponse> =
+            self.suite.collect(|start_after| QueryMsg::Sessions { start_after, limit: Some(100) });
+        let owed: u128 = sessions.iter().map(|session| session.escrow.u128()).sum();
+        let left = pools.escrow.u128() + pools.refunds.u128();
+        // Each session's share is rounded down until the last one takes the rest.
+        assert!(owed <= left && left - owed <= sessions.len() as u128, "{owed} of {left}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn money_is_conserved_whatever_the_order_of_messages(steps in prop::collection::vec(step(), 100..250)) {
+        let mut world = World::new();
+        for step in steps {
+            world.take(step);
+        }
+        prop_assert!(world.accepted > 0);
+        world.wind_down();
+    }
+}

@@ -1,0 +1,37 @@
+//! The calibration that judges the model: made once by `assayd calibrate` from honest runs, then kept in the cache.
+
+use std::path::PathBuf;
+
+use anyhow::{bail, Context, Result};
+use assay_common::ids::Digest;
+use sha2::{Digest as _, Sha256};
+use tokio::process::Command;
+
+use crate::parts::Parts;
+use crate::prompts;
+
+/// Hexadecimal digits of a digest in a file name.
+const SHORT: usize = 12;
+
+/// The cached file for this model and these prompts; made now if there is none.
+pub async fn obtain(parts: &Parts, weights: Digest) -> Result<PathBuf> {
+    let inputs = Sha256::digest([prompts::FILE, env!("CARGO_PKG_VERSION")].join("\0"));
+    let (weights, inputs) = (weights.to_string(), hex::encode(inputs));
+    let file = parts.cache.join(format!("calibration-{}-{}.json", &weights[..SHORT], &inputs[..SHORT]));
+    if file.is_file() {
+        return Ok(file);
+    }
+    // Two runs at once, or one that is interrupted, leave no half of a file.
+    let work = tempfile::tempdir_in(&parts.cache).context("the cache cannot be written")?;
+    let (prompts, out) = (work.path().join("prompts.txt"), work.path().join("calibration.json"));
+    std::fs::write(&prompts, prompts::FILE)?;
+    let mut command = Command::new(&parts.assayd);
+    command.arg("calibrate").arg("--model").arg(&parts.model);
+    command.arg("--prompts").arg(&prompts).arg("--out").arg(&out);
+    let output = command.kill_on_drop(true).output().await.context("assayd cannot be started")?;
+    if !output.status.success() {
+        bail!("`assayd calibrate` failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    std::fs::rename(&out, &file).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(file)
+}

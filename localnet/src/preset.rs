@@ -1,0 +1,113 @@
+//! The numbers of the local net: protocol.md's local column, scaled so that two cores keep up.
+
+use std::time::Duration;
+
+use assay_common::params::{
+    BeaconParams, ClockParams, EvidenceParams, FeeParams, JuryParams, LimitParams, Params, PerAlternative, ReputationParams,
+};
+use assay_common::sampler::SamplingParams;
+use cosmwasm_std::Uint64;
+
+use crate::wasmd::DENOM;
+
+pub const WINDOW_SECONDS: u32 = 15;
+pub const WINDOWS_PER_EPOCH: u32 = 6;
+/// Windows from a commitment to the tally of its samples: drawn in the first, judged until the end of the second,
+/// revealed in the third, closed in the fourth.
+pub const WINDOWS_TO_TALLY: u64 = 4;
+
+/// Price of one inference, and the model's reference fee.
+pub const FEE: u128 = 1_000_000;
+/// Inferences that the requester asks of each node in each epoch.
+pub const INFERENCES: usize = 12;
+pub const MAX_PROMPT: u32 = 24;
+pub const MAX_NEW: u32 = 24;
+
+/// Stake of a node, in the least stakes that are allowed: a slashed node still sits on juries.
+pub const STAKE_IN_MINIMA: u128 = 2;
+const MIN_STAKE_FEES: u32 = 10_000;
+
+pub const GOVERNANCE_FUNDS: u128 = FEE;
+pub const NODE_FUNDS: u128 = 3 * MIN_STAKE_FEES as u128 * FEE;
+pub const REQUESTER_FUNDS: u128 = 100_000 * FEE;
+/// Escrow of one session: twice what is spent in so many epochs.
+pub fn deposit(epochs: u64) -> u128 {
+    2 * u128::from(epochs) * INFERENCES as u128 * FEE
+}
+/// Epochs that a session outlasts its last question by: the first may come late.
+pub const SPARE_EPOCHS: u64 = 5;
+
+/// From the instantiation to the start of epoch 0: time to register everybody and to load four models.
+pub const LEAD: Duration = Duration::from_secs(45);
+/// From sending prompts to the start of the window that commits to the answers.
+pub const ASK_AHEAD: Duration = Duration::from_secs(WINDOW_SECONDS as u64);
+
+/// As the sampler's papers have it: the model's own distribution, nothing cut.
+pub const SAMPLING: SamplingParams =
+    SamplingParams { temperature_milli: 1_000, top_k: 0, top_p_ppm: 1_000_000, min_p_ppm: 0 };
+
+/// Protocol time that begins at `start`, seconds since 1970.
+pub fn clock(start: u64) -> ClockParams {
+    ClockParams { start, window_seconds: WINDOW_SECONDS, windows_per_epoch: WINDOWS_PER_EPOCH }
+}
+
+pub fn params(start: u64, beacon: &BeaconParams) -> Params {
+    Params {
+        denom: DENOM.into(),
+        clock: clock(start),
+        beacon: beacon.clone(),
+        jury: JuryParams {
+            seats: 3,
+            quorum: 2,
+            min_others_to_commit: 3,
+            min_others_to_slash: 3,
+            max_samples_per_window: 200,
+        },
+        evidence: EvidenceParams {
+            honest_fail_ppm: 10_000,
+            alternatives_ppm: PerAlternative([30_000, 100_000, 400_000]),
+            audits: Uint64::new(10_000),
+            false_forfeit_one_in: Uint64::new(1_000_000_000),
+        },
+        reputation: ReputationParams {
+            step_ppm: 200_000,
+            min_checked: 4,
+            min_conclusive_ppm: 800_000,
+            base_rate_ppm: 10_000,
+        },
+        fees: FeeParams {
+            verdict_ppm: 70_000,
+            reserve_ppm: 10_000,
+            min_stake_fees: MIN_STAKE_FEES,
+            slash_ppm: 100_000,
+        },
+        limits: LimitParams {
+            session_epochs: 30,
+            claims_per_batch: 50,
+            inferences_per_batch: 65_536,
+            max_prompt: 8_192,
+            max_new: 4_096,
+            artifact_bytes_per_token: 256,
+            artifact_bytes_fixed: 64 * 1024,
+            draw_page: 100,
+            verdict_page: 50,
+            settle_page: 200,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_preset_keeps_every_rule() {
+        let beacon = BeaconParams {
+            public_key: vec![0; 96].into(),
+            genesis: 0,
+            period_seconds: 1,
+            delay_seconds: 2,
+        };
+        assert_eq!(params(1_000, &beacon).check(), Ok(()));
+    }
+}

@@ -1,0 +1,168 @@
+//! From nothing to a running network: chain, beacon, contract, four nodes, four sessions.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use assay_common::msg::{ModelResponse, QueryMsg};
+use assay_sidecar::chain::{Chain, Sender};
+use assay_sidecar::config::ChainConfig;
+use tokio::task::JoinSet;
+
+use crate::accounts::{Accounts, Participant, NODES};
+use crate::beacon::{now, Beacon};
+use crate::cheat::Cheat;
+use crate::deploy::{self, ModelFile};
+use crate::nodes::{Node, Own, Shared};
+use crate::parts::{self, Parts};
+use crate::process::free_ports;
+use crate::requests::{Customer, Schedule, Wanted};
+use crate::table::Screen;
+use crate::wasmd::{Wasmd, CHAIN_ID, DENOM, PREFIX};
+use crate::{calibration, money, preset};
+
+/// How often everybody looks at a chain that makes a block every half second.
+const POLL: Duration = Duration::from_millis(500);
+
+/// Everything that runs; dropping it stops all of it.
+pub struct Net {
+    pub wasmd: Wasmd,
+    pub beacon: Beacon,
+    pub chain: Chain,
+    pub nodes: Vec<Node>,
+    pub schedule: Schedule,
+    pub supply_at_genesis: u128,
+}
+
+/// What is asked for.
+pub struct Wish<'a> {
+    pub dir: &'a Path,
+    pub cheat: Cheat,
+    pub epochs: u64,
+}
+
+/// Brings the network up; the customers are ready to ask.
+pub async fn start(wish: &Wish<'_>, screen: &mut Screen) -> Result<(Net, Vec<Customer>)> {
+    let parts = Parts::find()?;
+    let model = ModelFile::read(&parts.model)?;
+    screen.say(&format!("model: {}, SHA-256 {}", model.spec.name, model.spec.weights));
+    let calibration = calibration::obtain(&parts, model.spec.weights).await?;
+    screen.say(&format!("calibration: {}", calibration.display()));
+
+    let accounts = Accounts::generate(wish.dir)?;
+    let beacon = Beacon::start().await?;
+    let wasmd = Wasmd::start(&parts.wasmd, wish.dir, &accounts.balances()).await?;
+    screen.say(&format!("chain: {CHAIN_ID} at {}, log {}", wasmd.rpc, wish.dir.join("chain.log").display()));
+
+    let governance = Member { rpc: &wasmd.rpc, contract: String::new(), participant: &accounts.governance };
+    let (chain, sender) = governance.connect().await?;
+    let supply_at_genesis = money::supply(&chain).await?;
+    let code_id = deploy::store(&chain, &sender, &parts.contract).await?;
+    let clock = preset::clock(now()? + preset::LEAD.as_secs());
+    let params = preset::params(clock.start, beacon.params());
+    let contract = deploy::instantiate(&chain, &sender, code_id, params).await?;
+    screen.say(&format!("contract: {contract}, epoch 0 begins in {} s", preset::LEAD.as_secs()));
+
+    let governance = Member { contract: contract.clone(), ..governance };
+    let (chain, sender) = governance.connect().await?;
+    deploy::register_model(&sender, &model.spec, parts::digest(&calibration)?).await?;
+    let crew = Crew { wish, parts: &parts, model: &model, calibration, accounts: &accounts, contract };
+    let mut nodes = crew.launch(&chain, &wasmd, &beacon).await?;
+
+    let requester = Member { rpc: &wasmd.rpc, contract: crew.contract, participant: &accounts.requester };
+    let (_, sender) = requester.connect().await?;
+    let wanted =
+        Wanted { model: model.spec.digest(), tokenizer: &model.tokenizer, epochs: wish.epochs };
+    let mut customers = Vec::with_capacity(nodes.len());
+    for numbered in nodes.iter().enumerate() {
+        customers.push(Customer::open(&chain, &sender, numbered, &wanted, wish.dir).await?);
+    }
+    for node in &mut nodes {
+        node.ready().await?;
+        screen.say(&format!("node {} at {}: {}", node.name, node.endpoint, node.role()));
+    }
+    let schedule = Schedule::new(clock, now()?, wish.epochs);
+    Ok((Net { wasmd, beacon, chain, nodes, schedule, supply_at_genesis }, customers))
+}
+
+/// One participant's view of the chain.
+struct Member<'a> {
+    rpc: &'a str,
+    contract: String,
+    participant: &'a Participant,
+}
+
+impl Member<'_> {
+    fn config(&self) -> ChainConfig {
+        ChainConfig {
+            rpc: self.rpc.to_owned(),
+            chain_id: CHAIN_ID.into(),
+            contract: self.contract.clone(),
+            key_file: self.participant.key_file.clone(),
+            address_prefix: PREFIX.into(),
+            denom: DENOM.into(),
+            gas_price_micro: 0,
+            poll: POLL,
+        }
+    }
+
+    async fn connect(&self) -> Result<(Chain, Sender)> {
+        let config = self.config();
+        let chain = Chain::connect(&config).await?;
+        let sender = Sender::new(chain.clone(), self.participant.account.clone(), &config);
+        Ok((chain, sender))
+    }
+}
+
+/// What the four nodes are made from.
+struct Crew<'a> {
+    wish: &'a Wish<'a>,
+    parts: &'a Parts,
+    model: &'a ModelFile,
+    calibration: PathBuf,
+    accounts: &'a Accounts,
+    contract: String,
+}
+
+impl Crew<'_> {
+    /// Bonds all nodes at once, and starts them.
+    async fn launch(&self, chain: &Chain, wasmd: &Wasmd, beacon: &Beacon) -> Result<Vec<Node>> {
+        let query = QueryMsg::Model { model: self.model.spec.digest() };
+        let known: ModelResponse = chain.query(&query).await?;
+        let stake = known.min_stake.u128() * preset::STAKE_IN_MINIMA;
+        let shared = Shared {
+            dir: self.wish.dir,
+            assayd: &self.parts.assayd,
+            model: &self.parts.model,
+            calibration: &self.calibration,
+            beacon: beacon.url(),
+        };
+        let ports: [u16; NODES.len()] = free_ports()?;
+        let mut nodes = Vec::with_capacity(NODES.len());
+        let mut bonds = JoinSet::new();
+        for (offset, (name, participant)) in (0u32..).zip(NODES.into_iter().zip(&self.accounts.nodes)) {
+            let member = Member { rpc: &wasmd.rpc, contract: self.contract.clone(), participant };
+            let is_last = nodes.len() + 1 == NODES.len();
+            let own = Own {
+                name,
+                address: participant.account.address().to_owned(),
+                port: ports[nodes.len()],
+                cheat: if is_last { self.wish.cheat } else { Cheat::None },
+                chain: member.config(),
+                commit_offset: offset,
+            };
+            let node = Node::prepare(&shared, own)?;
+            let (_, sender) = member.connect().await?;
+            let (spec, endpoint) = (self.model.spec.clone(), node.endpoint.clone());
+            bonds.spawn(async move { deploy::register_node(&sender, &spec, endpoint, stake).await });
+            nodes.push(node);
+        }
+        while let Some(bond) = bonds.join_next().await {
+            bond.context("a task of the set-up has panicked")??;
+        }
+        for node in &mut nodes {
+            node.start()?;
+        }
+        Ok(nodes)
+    }
+}

@@ -1,0 +1,99 @@
+//! Answering: generation whose tokens are drawn from the very integers that the artifact signs.
+
+use std::collections::BTreeMap;
+
+use assay_common::artifact::Artifact;
+use assay_common::ids::RunSeed;
+use assay_common::row::{encode_leaf, Entry, Row, Surprisal, TokenId};
+use assay_common::sampler::{sample_full, top_candidates, SamplingParams, MAX_CANDIDATES};
+
+use crate::engine::{Answerer, AnswererFactory, Question};
+use crate::model::{Model, ModelError};
+
+/// The executor that runs the model it promised, with the seed that the session fixes.
+pub struct Honest;
+
+impl Answerer for Honest {
+    fn answer(&mut self, model: &Model, questions: &[Question]) -> Result<Vec<Artifact>, ModelError> {
+        let seeds: Vec<RunSeed> = questions.iter().map(|question| question.run_seed).collect();
+        answer_with(model, questions, &seeds)
+    }
+}
+
+/// For `assayd run`.
+pub fn honest_factory() -> AnswererFactory {
+    Box::new(|_| Ok(Box::new(Honest)))
+}
+
+/// Generates an answer to each question, its noise from the seed of the same place in `seeds`.
+///
+/// Questions with the same stop tokens go through the model as one batch. The sampling parameters are in range, and there is
+/// one seed for each question.
+///
+/// # Errors
+/// The model's own failures.
+pub fn answer_with(
+    model: &Model,
+    questions: &[Question],
+    seeds: &[RunSeed],
+) -> Result<Vec<Artifact>, ModelError> {
+    let mut by_stop: BTreeMap<&[u32], Vec<usize>> = BTreeMap::new();
+    for (index, question) in questions.iter().enumerate() {
+        by_stop.entry(&question.request.stop_ids).or_default().push(index);
+    }
+    let mut artifacts: BTreeMap<usize, Artifact> = BTreeMap::new();
+    for (stop_ids, members) in by_stop {
+        let prompts: Vec<Vec<u32>> = members.iter().map(|index| questions[*index].prompt.clone()).collect();
+        let limits: Vec<usize> =
+            members.iter().map(|index| questions[*index].request.max_new as usize).collect();
+        let mut leaves = vec![Vec::new(); members.len()];
+        let tokens = model.generate(&prompts, &limits, stop_ids, |member, position, surprisals| {
+            let index = members[member];
+            let row = row(surprisals, &questions[index].request.sampling, &seeds[index], position);
+            leaves[member].push(encode_leaf(position, &row));
+            row.token.0
+        })?;
+        for ((index, tokens), leaves) in members.into_iter().zip(tokens).zip(leaves) {
+            artifacts.insert(index, artifact(&questions[index], tokens, leaves));
+        }
+    }
+    Ok(artifacts.into_values().collect())
+}
+
+/// Lays given tokens out as an answer of `model`: the numbers are the model's, the tokens are the caller's.
+///
+/// Each row lists what an honest one would, and the emitted token beside it. Replay shows where another token would have
+/// been drawn: this is what a pre-filling cheat can do best.
+///
+/// # Errors
+/// The model's own failures.
+pub fn rows_for(model: &Model, question: &Question, tokens: &[u32]) -> Result<Artifact, ModelError> {
+    let mut leaves = Vec::with_capacity(tokens.len());
+    model.score_with(&question.prompt, tokens, |scored| {
+        let mut row = row(scored.surprisals, &question.request.sampling, &question.run_seed, scored.position);
+        row.token = TokenId(scored.token);
+        let surprisal = Surprisal(scored.surprisals[scored.token as usize]).min(Surprisal::MAX);
+        let emitted = Entry { surprisal, token: row.token };
+        if let Err(place) = row.entries.binary_search(&emitted) {
+            row.entries.insert(place, emitted);
+        }
+        leaves.push(encode_leaf(scored.position, &row));
+    })?;
+    Ok(artifact(question, tokens.to_vec(), leaves))
+}
+
+fn row(surprisals: &[u32], sampling: &SamplingParams, run_seed: &RunSeed, position: u32) -> Row {
+    let candidates = top_candidates(surprisals, MAX_CANDIDATES);
+    let sampled = sample_full(&candidates, sampling, run_seed, position);
+    sampled.expect("parameters in range over a vocabulary give a token").row
+}
+
+fn artifact(question: &Question, tokens: Vec<u32>, leaves: Vec<Vec<u8>>) -> Artifact {
+    Artifact {
+        request: question.request.clone(),
+        salt: question.salt,
+        prompt: question.prompt.clone(),
+        tokens,
+        leaves,
+    }
+}

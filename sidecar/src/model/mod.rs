@@ -1,0 +1,285 @@
+//! The model that executors sample from and validators recompute: weights, tokenizer, forward passes.
+//!
+//! [`Model`] is `Send` but not `Sync`: one worker thread owns it. Torch failures are errors, never panics.
+
+mod cache;
+mod decode;
+pub mod device;
+pub mod gemma;
+pub mod gguf;
+pub mod quants;
+pub mod surprisal;
+pub mod tokenizer;
+mod weights;
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use tch::{TchError, Tensor};
+
+pub use device::{DeviceChoice, DeviceError};
+pub use gemma::Config;
+pub use tokenizer::Tokenizer;
+
+use gemma::Gemma;
+use gguf::{Gguf, GgufError};
+use surprisal::{most_probable, Distribution};
+use tokenizer::TokenizerError;
+
+/// The libtorch that the bindings are built for, and refuse to be built without.
+pub const LIBTORCH_VERSION: &str = "2.11.0";
+/// Rows of hidden states that go through the vocabulary head at a time: 64 MiB of logits, as fast a row as
+/// 256.
+const HEAD_ROWS: i64 = 64;
+/// Entries of [`ScoredPosition::top`], the number of most probable tokens that an artifact's row lists.
+pub const TOP: usize = 20;
+
+/// Why a model could not be loaded or run. None of these says anything about the party whose work is being
+/// checked.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    #[error("cannot read the model file {path}")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{} has SHA-256 {}, expected {}", .path.display(), hex(.found), hex(.expected))]
+    Digest { path: PathBuf, found: [u8; 32], expected: [u8; 32] },
+    #[error("model file")]
+    Gguf(#[from] GgufError),
+    #[error("tokenizer")]
+    Tokenizer(#[from] TokenizerError),
+    #[error("device")]
+    Device(#[from] DeviceError),
+    #[error("torch")]
+    Torch(#[from] TchError),
+    #[error("{threads} threads: at least one is needed")]
+    Threads { threads: i32 },
+    #[error("architecture `{found}` is not supported, only `gemma3`")]
+    Architecture { found: String },
+    #[error("`{key}` = {found} is out of range")]
+    Dimension { key: String, found: u64 },
+    #[error("{heads} heads over {kv_heads} key heads of dimension {head_dim} cannot be split")]
+    Heads { heads: i64, kv_heads: i64, head_dim: i64 },
+    #[error("a mapped projection is {found:?}, expected {expected:?} in f32")]
+    Mapped { found: Vec<i64>, expected: Vec<i64> },
+    #[error("a sequence without a prompt token has no first distribution")]
+    EmptyPrompt,
+    #[error("token {id} at position {position} is outside the vocabulary of {vocabulary}")]
+    OutOfVocabulary { id: u32, position: usize, vocabulary: usize },
+    #[error("{length} tokens exceed the model's context of {context}")]
+    TooLong { length: usize, context: usize },
+    #[error("{prompts} prompts, but {limits} limits of new tokens")]
+    Limits { prompts: usize, limits: usize },
+    #[error("a logit is not finite")]
+    NotFinite,
+}
+
+fn hex(digest: &[u8; 32]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The distribution that predicts one generated token.
+pub struct Row<'a> {
+    /// 0 is the first token after the prompt.
+    pub position: u32,
+    /// The token that the caller says was generated there.
+    pub token: u32,
+    /// Surprisal in 1/256 bits, [vocabulary].
+    pub surprisals: &'a [u32],
+    /// Natural logarithm of the probabilities, [vocabulary].
+    pub log_probs: &'a [f32],
+}
+
+/// One token of a distribution.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scored {
+    pub id: u32,
+    /// In 1/256 bits.
+    pub surprisal: u32,
+    /// Natural logarithm of the probability.
+    pub log_prob: f32,
+}
+
+/// One generated token under the model, beside the most probable ones.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScoredPosition {
+    pub token: Scored,
+    /// The [`TOP`] most probable, by (surprisal, id); the first is the argmax.
+    pub top: Vec<Scored>,
+}
+
+impl Row<'_> {
+    /// The entry of one token.
+    pub fn scored(&self, id: u32) -> Scored {
+        Scored { id, surprisal: self.surprisals[id as usize], log_prob: self.log_probs[id as usize] }
+    }
+
+    /// The `k` most probable tokens, by (surprisal, id).
+    pub fn top(&self, k: usize) -> Vec<Scored> {
+        most_probable(self.surprisals, k).into_iter().map(|(_, id)| self.scored(id)).collect()
+    }
+}
+
+/// Weights and tokenizer of one GGUF file on one device.
+pub struct Model {
+    gemma: Gemma,
+    tokenizer: Tokenizer,
+    weights_sha256: [u8; 32],
+}
+
+impl Model {
+    /// Reads the file at `path` onto `device`; `threads` sets torch's CPU threads for the whole process.
+    pub fn load(path: &Path, device: DeviceChoice, threads: Option<i32>) -> Result<Self, ModelError> {
+        Self::read(path, None, device, threads)
+    }
+
+    /// As [`Model::load`], but refuses a file with another digest before parsing any of it.
+    pub fn load_pinned(
+        path: &Path,
+        sha256: [u8; 32],
+        device: DeviceChoice,
+        threads: Option<i32>,
+    ) -> Result<Self, ModelError> {
+        Self::read(path, Some(sha256), device, threads)
+    }
+
+    fn read(
+        path: &Path,
+        pinned: Option<[u8; 32]>,
+        device: DeviceChoice,
+        threads: Option<i32>,
+    ) -> Result<Self, ModelError> {
+        let device = device.open()?;
+        if let Some(threads) = threads {
+            if threads < 1 {
+                return Err(ModelError::Threads { threads });
+            }
+            tch::set_num_threads(threads);
+        }
+        // One read: what was hashed is what is parsed, whatever happens to the file meanwhile.
+        let file =
+            std::fs::read(path).map_err(|source| ModelError::Read { path: path.to_owned(), source })?;
+        let found: [u8; 32] = Sha256::digest(&file).into();
+        if let Some(expected) = pinned.filter(|expected| *expected != found) {
+            return Err(ModelError::Digest { path: path.to_owned(), found, expected });
+        }
+        let _no_grad = tch::no_grad_guard();
+        let gguf = Gguf::parse(&file)?;
+        Ok(Model {
+            tokenizer: Tokenizer::from_gguf(&gguf)?,
+            gemma: Gemma::load(&gguf, device)?,
+            weights_sha256: found,
+        })
+    }
+
+    /// SHA-256 of the whole file, tokenizer included.
+    pub fn weights_sha256(&self) -> [u8; 32] {
+        self.weights_sha256
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.gemma.config
+    }
+
+    /// Number of token ids, and the length of every distribution.
+    pub fn vocabulary(&self) -> usize {
+        self.gemma.config.vocabulary as usize
+    }
+
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// The device in words.
+    pub fn device(&self) -> String {
+        device::describe(self.gemma.device)
+    }
+
+    /// Replaces every projection matrix (q, k, v, o, gate, up, down; [out, in]) by `f` of it; the embedding,
+    /// which is also the head, and the norms stay.
+    ///
+    /// For studying what another numeric scheme does to the outputs; the weights' digest no longer describes
+    /// the model.
+    pub fn map_projections(
+        &mut self,
+        f: impl Fn(&Tensor) -> Result<Tensor, TchError>,
+    ) -> Result<(), ModelError> {
+        let _no_grad = tch::no_grad_guard();
+        self.gemma.map_projections(f)
+    }
+
+    /// Teacher-forced prefill: hands `visit` the distribution behind every one of `tokens`, in order.
+    ///
+    /// The vocabulary head, most of the cost, runs only on positions that predict one of `tokens`.
+    ///
+    /// # Errors
+    /// Ids outside the vocabulary, an empty prompt, a sequence beyond the context, and torch's own failures.
+    pub fn score_with(
+        &self,
+        prompt: &[u32],
+        tokens: &[u32],
+        mut visit: impl FnMut(Row<'_>),
+    ) -> Result<(), ModelError> {
+        self.check(prompt, tokens.len())?;
+        self.check_ids(tokens)?;
+        let Some((_, fed)) = tokens.split_last() else { return Ok(()) };
+        let _no_grad = tch::no_grad_guard();
+        let ids = [prompt, fed].concat();
+        let hidden = self.gemma.prefill(&ids, prompt.len() - 1..ids.len())?;
+        let mut distribution = Distribution::default();
+        self.each_row(&hidden, |index, logits| {
+            distribution.fill_both(logits)?;
+            visit(Row {
+                position: index as u32,
+                token: tokens[index],
+                surprisals: &distribution.surprisals,
+                log_probs: &distribution.log_probs,
+            });
+            Ok(())
+        })
+    }
+
+    /// What the model says of each of `tokens` after `prompt`, with the [`TOP`] most probable beside it.
+    pub fn score(&self, prompt: &[u32], tokens: &[u32]) -> Result<Vec<ScoredPosition>, ModelError> {
+        let mut scores = Vec::with_capacity(tokens.len());
+        self.score_with(prompt, tokens, |row| {
+            scores.push(ScoredPosition { token: row.scored(row.token), top: row.top(TOP) });
+        })?;
+        Ok(scores)
+    }
+
+    /// Calls `visit` with the index and the logits [vocabulary] of every row of `hidden` [rows, hidden].
+    fn each_row(
+        &self,
+        hidden: &Tensor,
+        mut visit: impl FnMut(usize, Tensor) -> Result<(), ModelError>,
+    ) -> Result<(), ModelError> {
+        let mut index = 0;
+        for chunk in hidden.f_split(HEAD_ROWS, 0)? {
+            let logits = self.gemma.logits(&chunk)?;
+            for row in 0..chunk.size()[0] {
+                visit(index, logits.f_get(row)?)?;
+                index += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses what torch would fail on, or on a GPU would poison the context with.
+    fn check(&self, prompt: &[u32], new: usize) -> Result<(), ModelError> {
+        if prompt.is_empty() {
+            return Err(ModelError::EmptyPrompt);
+        }
+        let (length, context) = (prompt.len().saturating_add(new), self.gemma.config.context as usize);
+        if length > context {
+            return Err(ModelError::TooLong { length, context });
+        }
+        self.check_ids(prompt)
+    }
+
+    fn check_ids(&self, ids: &[u32]) -> Result<(), ModelError> {
+        let vocabulary = self.vocabulary();
+        match ids.iter().position(|id| *id as usize >= vocabulary) {
+            None => Ok(()),
+            Some(position) => Err(ModelError::OutOfVocabulary { id: ids[position], position, vocabulary }),
+        }
+    }
+}

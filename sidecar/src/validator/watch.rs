@@ -1,0 +1,192 @@
+//! From block results to jobs: every block in order, none twice, none left out.
+
+use std::future::Future;
+use std::time::Duration;
+
+use assay_common::event::Event;
+use assay_common::ids::{BatchId, Window};
+use assay_common::msg::{Page, QueryMsg, SampleKey};
+use assay_common::params::ClockParams;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::jobs::{self, Seat};
+use super::Juror;
+use crate::chain::ChainError;
+use crate::store::StoreError;
+
+/// Blocks that are read one by one after a pause; the seats of a longer one are asked for directly.
+const MAX_CATCH_UP: u64 = 2_000;
+/// Windows before the present one whose seats may still be judged.
+const OPEN_WINDOWS: u64 = 2;
+/// Seats asked for at once.
+const PAGE: u32 = 100;
+/// Time between two attempts to have a websocket.
+const RECONNECT: Duration = Duration::from_secs(5);
+
+/// Why watching stopped for now; the next look goes on where it was.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Watches until it is told to stop; a chain that cannot be reached is asked again.
+///
+/// # Errors
+/// The store fails.
+pub async fn run(juror: &Juror, stop: CancellationToken) -> anyhow::Result<()> {
+    let wake = Notify::new();
+    let watch = async {
+        let mut started = false;
+        loop {
+            match look(juror, &mut started).await {
+                Ok(()) => {}
+                Err(WatchError::Store(error)) => return Err(error.into()),
+                Err(WatchError::Chain(error)) => {
+                    tracing::warn!(error = format!("{:#}", anyhow::Error::from(error)), "watch.failed");
+                }
+            }
+            tokio::select! {
+                () = wake.notified() => {}
+                () = tokio::time::sleep(juror.poll) => {}
+            }
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        ended = watch => ended,
+        () = keep_listening(juror, &wake) => Ok(()),
+    }
+}
+
+/// Listens for new blocks as long as it lives; without the websocket the next poll comes all the same.
+async fn keep_listening(juror: &Juror, wake: &Notify) {
+    loop {
+        match juror.chain.wake_on_blocks(wake).await {
+            Ok(()) => tracing::debug!("watch.websocket_closed"),
+            Err(error) => tracing::debug!(%error, "watch.websocket_lost"),
+        }
+        tokio::time::sleep(RECONNECT).await;
+    }
+}
+
+/// Reads every block up to the present one; the first time it asks for the open windows' seats before that.
+///
+/// # Errors
+/// The chain cannot be asked, or the store fails; what was done until then is stored.
+pub async fn look(juror: &Juror, started: &mut bool) -> Result<(), WatchError> {
+    if !*started {
+        start(juror).await?;
+        *started = true;
+    }
+    let head = juror.chain.height().await?;
+    let mut done = jobs::cursor(&juror.store).await?.unwrap_or(head);
+    while done < head {
+        let height = done.saturating_add(1);
+        let mut seats = Vec::new();
+        for event in juror.chain.events(height).await? {
+            if let Event::Drawn { batch, window, from, to, .. } = event {
+                seats.extend(seats_of_draw(juror, batch, window, from..to).await?);
+            }
+        }
+        jobs::record(&juror.store, height, &seats).await?;
+        done = height;
+    }
+    Ok(())
+}
+
+/// Asks for all seats that may still be judged, so that the cursor may begin at the present block, or jump to it.
+async fn start(juror: &Juror) -> Result<(), WatchError> {
+    let head = juror.chain.height().await?;
+    let mut seats = Vec::new();
+    if let Some(now) = juror.chain.clock().await?.window {
+        for window in now.0.saturating_sub(OPEN_WINDOWS)..=now.0 {
+            seats.extend(seats_of_window(juror, Window(window)).await?);
+        }
+    }
+    let earliest = juror.chain.earliest_height().await?;
+    let cursor = jobs::cursor(&juror.store).await?;
+    let resumed = cursor.filter(|at| {
+        at.saturating_add(1) >= earliest && *at <= head && head.saturating_sub(*at) <= MAX_CATCH_UP
+    });
+    let from = resumed.unwrap_or(head);
+    jobs::record(&juror.store, from, &seats).await?;
+    tracing::info!(cursor.height = from, cursor.head = head, cursor.stored = ?cursor, "watch.started");
+    Ok(())
+}
+
+/// Asks for the seats of one window once more: before its verdicts are committed, none may be missing.
+///
+/// # Errors
+/// The chain cannot be asked, or the store fails.
+pub async fn reconcile(juror: &Juror, window: Window) -> Result<(), WatchError> {
+    let seats = seats_of_window(juror, window).await?;
+    let late = jobs::add(&juror.store, &seats).await?;
+    if !late.is_empty() {
+        tracing::warn!(watch.window = window.0, seats = late.len(), "watch.seats_found_late");
+    }
+    Ok(())
+}
+
+async fn seats_of_window(juror: &Juror, window: Window) -> Result<Vec<Seat>, ChainError> {
+    let clock = juror.params.clock;
+    collect(&clock, window, None, |_| true, |start_after| ask(juror, window, start_after)).await
+}
+
+async fn seats_of_draw(
+    juror: &Juror,
+    batch: BatchId,
+    window: Window,
+    draws: std::ops::Range<u32>,
+) -> Result<Vec<Seat>, ChainError> {
+    // The key before the first: of this batch, or the last that the batch before could have.
+    let before = match draws.start.checked_sub(1) {
+        Some(draw) => SampleKey { batch, draw },
+        None => SampleKey { batch: BatchId(batch.0.saturating_sub(1)), draw: u32::MAX },
+    };
+    let within = |key: &SampleKey| key.batch == batch && key.draw < draws.end;
+    let clock = juror.params.clock;
+    collect(&clock, window, Some(before), within, |start_after| ask(juror, window, start_after)).await
+}
+
+async fn ask(
+    juror: &Juror,
+    window: Window,
+    start_after: Option<SampleKey>,
+) -> Result<Page<SampleKey, SampleKey>, ChainError> {
+    let juror_address = juror.address().to_string();
+    let query = QueryMsg::Assignments { juror: juror_address, window, start_after, limit: Some(PAGE) };
+    juror.chain.query(&query).await
+}
+
+/// All seats after `start_after` up to the first that is not `within`, page by page.
+async fn collect<F, Fut>(
+    clock: &ClockParams,
+    window: Window,
+    mut start_after: Option<SampleKey>,
+    within: impl Fn(&SampleKey) -> bool,
+    ask: F,
+) -> Result<Vec<Seat>, ChainError>
+where
+    F: Fn(Option<SampleKey>) -> Fut,
+    Fut: Future<Output = Result<Page<SampleKey, SampleKey>, ChainError>>,
+{
+    let deadline = clock.end(Window(window.0.saturating_add(1)));
+    let mut seats = Vec::new();
+    loop {
+        let page = ask(start_after).await?;
+        for key in page.items {
+            if !within(&key) {
+                return Ok(seats);
+            }
+            seats.push(Seat { key, window, deadline });
+        }
+        match page.next_start_after {
+            Some(next) => start_after = Some(next),
+            None => return Ok(seats),
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The validator against a scripted node: its store, the order of its steps, and what it says to the chain.
+#![allow(clippy::unwrap_used)]
+
+#[path = "validator/accounts.rs"]
+mod accounts;
+#[path = "validator/artifacts.rs"]
+mod artifacts;
+#[path = "validator/jobs.rs"]
+mod jobs;
+#[path = "validator/node.rs"]
+mod node;
+#[path = "validator/pages.rs"]
+mod pages;
+#[path = "validator/suite.rs"]
+mod suite;
+#[path = "validator/transactions.rs"]
+mod transactions;
+#[path = "validator/turns.rs"]
+mod turns;
+#[path = "validator/watching.rs"]
+mod watching;

@@ -1,0 +1,220 @@
+use assay_common::artifact::Artifact;
+use assay_common::digest::Domain;
+use assay_common::ids::{BatchRoot, Digest, InferenceId, ModelDigest, Nonce, RunSeed, SessionId, UserSeed};
+use assay_common::judge::{Calibration, Cell, Limit, Measurement, Position};
+use assay_common::merkle;
+use assay_common::row::encode_leaf;
+use assay_common::sampler::{sample_full, top_candidates, SamplingParams};
+use assay_common::session::{
+    batch_leaf, inference_id, prompt_digest, voucher_digest, ModelSpec, NumericScheme, Request,
+};
+use assay_common::verdict::{InvalidReason, Outcome, UnavailableReason};
+use assay_sidecar::chain::Account;
+use assay_sidecar::http::ArtifactResponse;
+use assay_sidecar::validator::judge::{admit, decide};
+use assay_sidecar::validator::{fetch, Case};
+
+const VOCABULARY: u32 = 40;
+const GREEDY: SamplingParams =
+    SamplingParams { temperature_milli: 0, top_k: 0, top_p_ppm: 1_000_000, min_p_ppm: 0 };
+
+/// A case about nothing, for tests of what is stored.
+pub fn case() -> Case {
+    Case {
+        executor: "wasm1executor".into(),
+        model: ModelDigest([1; 32]),
+        root: BatchRoot([2; 32]),
+        count: 4,
+        index: 1,
+        inference: InferenceId([3; 32]),
+        session: SessionId(1),
+        nonce: Nonce(2),
+        user_seed: UserSeed([4; 32]),
+        session_key: vec![2; 33].into(),
+        max_prompt: 8,
+        max_new: 4,
+    }
+}
+
+fn domain() -> Domain {
+    Domain { chain_id: "test-1".into(), contract: "wasm1contract".into() }
+}
+
+fn spec() -> ModelSpec {
+    let (weights, scheme) = (Digest([5; 32]), NumericScheme::F32);
+    ModelSpec { name: "toy".into(), weights, scheme, vocabulary: VOCABULARY }
+}
+
+/// An honest answer of three tokens, the second inference of a batch of two, and what the chain says about it.
+struct Trial {
+    artifact: Artifact,
+    requester: Account,
+    case: Case,
+}
+
+impl Trial {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let requester = Account::generate(&dir.path().join("key"), "wasm").unwrap();
+        let (salt, prompt) = ([6; 32], vec![1, 2, 3]);
+        let request = Request {
+            model: spec().digest(),
+            sampling: GREEDY,
+            max_new: 3,
+            stop_ids: vec![],
+            prompt: prompt_digest(&salt, &prompt),
+        };
+        let rows: Vec<_> = (0..3u32)
+            .map(|position| {
+                let surprisals: Vec<u32> = (0..VOCABULARY).map(|id| 1_300 + (id + position) % VOCABULARY).collect();
+                let candidates = top_candidates(&surprisals, VOCABULARY as usize);
+                sample_full(&candidates, &GREEDY, &RunSeed([0; 32]), position).unwrap().row
+            })
+            .collect();
+        let tokens = rows.iter().map(|row| row.token.0).collect();
+        let leaves = (0u32..).zip(&rows).map(|(position, row)| encode_leaf(position, row)).collect();
+        let session_key = requester.sign(&[0; 32]).public_key;
+        let inference = inference_id(&domain(), SessionId(1), Nonce(2));
+        let case = Case { model: spec().digest(), inference, session_key, count: 2, index: 1, ..case() };
+        Self { artifact: Artifact { request, salt, prompt, tokens, leaves }, requester, case }
+    }
+
+    /// Commits to the artifact as it is now, and serves it.
+    fn served(&mut self) -> ArtifactResponse {
+        let digest = self.artifact.receipt(self.case.inference).artifact();
+        let leaf = merkle::leaf_hash(&batch_leaf(&self.case.inference, &digest));
+        let leaves = [merkle::leaf_hash(b"another"), leaf];
+        self.case.root = BatchRoot(merkle::root(&leaves));
+        let path = merkle::path(&leaves, 1).unwrap().into_iter().map(Into::into).collect();
+        let request = self.artifact.request.digest();
+        let voucher = voucher_digest(&domain(), self.case.session, self.case.nonce, &request);
+        let voucher = self.requester.sign(&voucher.0).signature;
+        ArtifactResponse { artifact: self.artifact.encode().into(), path, voucher }
+    }
+
+    fn outcome(&self, evidence: &ArtifactResponse) -> Result<(), Outcome> {
+        admit(&domain(), &self.case, evidence, VOCABULARY).map(|_| ())
+    }
+}
+
+const MISMATCH: Outcome = Outcome::Unavailable { reason: UnavailableReason::Mismatch };
+
+fn invalid(reason: InvalidReason) -> Result<(), Outcome> {
+    Err(Outcome::Invalid { reason })
+}
+
+#[test]
+fn an_honest_artifact_is_admitted() {
+    let mut trial = Trial::new();
+    let evidence = trial.served();
+    assert_eq!(trial.outcome(&evidence), Ok(()));
+}
+
+#[test]
+fn bytes_that_were_not_committed_to_are_unavailable_whatever_they_say() {
+    let mut trial = Trial::new();
+    let evidence = trial.served();
+    for at in 0..evidence.artifact.len() {
+        let mut bytes = evidence.artifact.to_vec();
+        bytes[at] ^= 1;
+        let changed = ArtifactResponse { artifact: bytes.into(), ..evidence.clone() };
+        assert_eq!(trial.outcome(&changed), Err(MISMATCH), "byte {at}");
+    }
+    let truncated = evidence.artifact[..evidence.artifact.len() - 1].to_vec().into();
+    assert_eq!(trial.outcome(&ArtifactResponse { artifact: truncated, ..evidence.clone() }), Err(MISMATCH));
+    let longer = [evidence.artifact.as_slice(), &[0]].concat().into();
+    assert_eq!(trial.outcome(&ArtifactResponse { artifact: longer, ..evidence.clone() }), Err(MISMATCH));
+    let path = vec![vec![7; 31].into()];
+    assert_eq!(trial.outcome(&ArtifactResponse { path, ..evidence }), Err(MISMATCH));
+}
+
+#[test]
+fn committed_bytes_that_break_the_format_are_malformed_before_anything_else_is_looked_at() {
+    let mut trial = Trial::new();
+    trial.artifact.leaves.pop();
+    trial.artifact.request.model = ModelDigest([9; 32]);
+    let evidence = trial.served();
+    assert_eq!(trial.outcome(&evidence), Err(Outcome::Malformed));
+}
+
+#[test]
+fn a_request_beyond_the_session_is_invalid() {
+    let changes: [fn(&mut Trial); 3] = [
+        |trial| trial.artifact.request.model = ModelDigest([9; 32]),
+        |trial| trial.artifact.request.max_new = 5,
+        |trial| trial.case.max_prompt = 2,
+    ];
+    for change in changes {
+        let mut trial = Trial::new();
+        change(&mut trial);
+        let evidence = trial.served();
+        assert_eq!(trial.outcome(&evidence), invalid(InvalidReason::Request));
+    }
+}
+
+#[test]
+fn a_request_that_the_session_key_did_not_sign_is_invalid() {
+    let mut trial = Trial::new();
+    let evidence = trial.served();
+    let stranger = Trial::new().requester;
+    let request = trial.artifact.request.digest();
+    let voucher = voucher_digest(&domain(), trial.case.session, trial.case.nonce, &request);
+    let forged = stranger.sign(&voucher.0).signature;
+    assert_eq!(
+        trial.outcome(&ArtifactResponse { voucher: forged, ..evidence.clone() }),
+        invalid(InvalidReason::Voucher)
+    );
+    let none = ArtifactResponse { voucher: Vec::new().into(), ..evidence.clone() };
+    assert_eq!(trial.outcome(&none), invalid(InvalidReason::Voucher));
+    // A voucher of another nonce does not cover this one.
+    trial.case.nonce = Nonce(3);
+    assert_eq!(trial.outcome(&evidence), invalid(InvalidReason::Voucher));
+}
+
+fn calibration() -> Calibration {
+    let limit = Limit { mean: 0.001, sd: 0.001, max: 0.004, position_max: 0.02 };
+    Calibration {
+        model: spec().digest(),
+        spec: spec(),
+        cell: Cell { engine: "test".into(), device: "none".into() },
+        answers: 100,
+        tokens: 300,
+        exceedance_95: 0.03,
+        distance: limit,
+        margin: limit,
+    }
+}
+
+fn measurement(distance: f64) -> Measurement {
+    Measurement { positions: vec![Position { distance, margin: 0.0 }; 3] }
+}
+
+#[test]
+fn what_is_admitted_is_judged_by_its_numbers() {
+    let mut trial = Trial::new();
+    let evidence = trial.served();
+    let judged = |distance| decide(&domain(), &trial.case, &evidence, &measurement(distance), &calibration());
+    let (outcome, report) = judged(0.001);
+    assert_eq!(outcome, Outcome::Valid);
+    assert_eq!(report.unwrap().replay_mismatches, 0);
+    assert_eq!(judged(0.9).0, Outcome::Invalid { reason: InvalidReason::Distance });
+}
+
+#[test]
+fn a_token_that_the_signed_numbers_do_not_give_is_a_fraud_whatever_the_distance() {
+    let mut trial = Trial::new();
+    let row = trial.artifact.rows(VOCABULARY).unwrap()[1].clone();
+    let other = row.entries[1].token;
+    trial.artifact.tokens[1] = other.0;
+    trial.artifact.leaves[1] = encode_leaf(1, &assay_common::row::Row { token: other, ..row });
+    let evidence = trial.served();
+    let (outcome, report) = decide(&domain(), &trial.case, &evidence, &measurement(0.0), &calibration());
+    assert_eq!(outcome, Outcome::Invalid { reason: InvalidReason::Replay });
+    assert_eq!(report.unwrap().first_mismatch, Some(1));
+}
+
+#[test]
+fn attempts_to_fetch_become_rarer_but_never_too_rare() {
+    let waits: Vec<u128> = [0, 1, 2, 3, 4, 5, 60].map(|attempts| fetch::wait(attempts).as_millis()).to_vec();
+    assert_eq!(waits, [500, 1_000, 2_000, 4_000, 8_000, 8_000, 8_000]);
+}
