@@ -49,7 +49,8 @@ impl Beacon {
     pub async fn start() -> Result<Self> {
         let signer = Signer::new(now()?)?;
         let params = signer.params.clone();
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.context("no port for the beacon")?;
+        let listener =
+            tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.context("no port for the beacon")?;
         let address = listener.local_addr()?;
         let router = Router::new().route("/public/{round}", get(public)).with_state(Arc::new(signer));
         let server = tokio::spawn(async move {

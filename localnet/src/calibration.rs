@@ -15,7 +15,8 @@ const SHORT: usize = 12;
 
 /// The cached file for this model and these prompts; made now if there is none.
 pub async fn obtain(parts: &Parts, weights: Digest) -> Result<PathBuf> {
-    let inputs = Sha256::digest([prompts::FILE, env!("CARGO_PKG_VERSION")].join("\0"));
+    let texts = prompts::for_calibration();
+    let inputs = Sha256::digest([&texts, env!("CARGO_PKG_VERSION")].join("\0"));
     let (weights, inputs) = (weights.to_string(), hex::encode(inputs));
     let file = parts.cache.join(format!("calibration-{}-{}.json", &weights[..SHORT], &inputs[..SHORT]));
     if file.is_file() {
@@ -24,7 +25,7 @@ pub async fn obtain(parts: &Parts, weights: Digest) -> Result<PathBuf> {
     // Two runs at once, or one that is interrupted, leave no half of a file.
     let work = tempfile::tempdir_in(&parts.cache).context("the cache cannot be written")?;
     let (prompts, out) = (work.path().join("prompts.txt"), work.path().join("calibration.json"));
-    std::fs::write(&prompts, prompts::FILE)?;
+    std::fs::write(&prompts, texts)?;
     let mut command = Command::new(&parts.assayd);
     command.arg("calibrate").arg("--model").arg(&parts.model);
     command.arg("--prompts").arg(&prompts).arg("--out").arg(&out);

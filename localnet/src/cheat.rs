@@ -107,7 +107,11 @@ fn cheap_model(config: &ModelConfig) -> Result<impl FnOnce() -> Result<Model, Mo
 /// The nearest weights [out, in] that symmetric 4-bit numbers with one scale for each [`GROUP`] inputs can express.
 fn to_int4(weight: &Tensor) -> Result<Tensor, TchError> {
     let groups = weight.f_reshape([-1, GROUP])?;
-    let scale = groups.f_abs()?.f_amax([1i64].as_slice(), true)?.f_div_scalar(STEPS)?.f_clamp_min(f64::MIN_POSITIVE)?;
+    let scale = groups
+        .f_abs()?
+        .f_amax([1i64].as_slice(), true)?
+        .f_div_scalar(STEPS)?
+        .f_clamp_min(f64::MIN_POSITIVE)?;
     let steps = groups.f_div(&scale)?.f_round()?.f_clamp(-STEPS, STEPS)?;
     steps.f_mul(&scale)?.f_to_kind(Kind::Float)?.f_reshape(weight.size())
 }
@@ -119,7 +123,8 @@ mod tests {
 
     #[test]
     fn a_group_in_4_bits_has_at_most_15_values_and_keeps_its_largest() {
-        let weight = Tensor::from_slice(&(0..64).map(|i| (i as f32 - 20.0) / 64.0).collect::<Vec<_>>()).view([1, 64]);
+        let weight =
+            Tensor::from_slice(&(0..64).map(|i| (i as f32 - 20.0) / 64.0).collect::<Vec<_>>()).view([1, 64]);
         let rounded = to_int4(&weight).unwrap();
         assert_eq!(rounded.size(), weight.size());
         let group = Vec::<f32>::try_from(rounded.view(-1i64).narrow(0, 0, GROUP)).unwrap();

@@ -6,10 +6,11 @@ use anyhow::{Context, Result};
 use assay_common::ids::Digest;
 use assay_common::msg::{ExecuteMsg, InstantiateMsg};
 use assay_common::params::Params;
-use assay_common::session::{ModelSpec, NumericScheme};
+use assay_common::session::ModelSpec;
 use assay_sidecar::chain::tx::any;
 use assay_sidecar::chain::{Call, Chain, Sender};
 use assay_sidecar::model::gguf::Gguf;
+use assay_sidecar::model::spec::specification;
 use assay_sidecar::model::tokenizer::Tokenizer;
 use cosmos_sdk_proto::cosmwasm::wasm::v1::{
     MsgInstantiateContract, MsgStoreCode, QueryCodesRequest, QueryCodesResponse, QueryContractsByCodeRequest,
@@ -31,12 +32,7 @@ impl ModelFile {
         let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         let gguf = Gguf::parse(&bytes)?;
         let tokenizer = Tokenizer::from_gguf(&gguf)?;
-        let spec = ModelSpec {
-            name: gguf.text("general.name")?.to_owned(),
-            weights: Digest(Sha256::digest(&bytes).into()),
-            scheme: NumericScheme::F32,
-            vocabulary: u32::try_from(tokenizer.vocabulary()).context("too many tokens")?,
-        };
+        let spec = specification(&gguf, Sha256::digest(&bytes).into(), tokenizer.vocabulary())?;
         Ok(Self { spec, tokenizer })
     }
 }
@@ -63,7 +59,10 @@ pub async fn instantiate(chain: &Chain, governance: &Sender, code_id: u64, param
         msg: serde_json::to_vec(&msg)?,
         funds: Vec::new(),
     };
-    governance.execute_messages(vec![any(&instantiate)]).await.context("the contract cannot be instantiated")?;
+    governance
+        .execute_messages(vec![any(&instantiate)])
+        .await
+        .context("the contract cannot be instantiated")?;
     let request = QueryContractsByCodeRequest { code_id, pagination: None };
     let contracts: QueryContractsByCodeResponse =
         chain.grpc("/cosmwasm.wasm.v1.Query/ContractsByCode", &request).await?;

@@ -57,7 +57,9 @@ impl History {
                 let id = VerdictPageId { juror: juror.clone(), window: *window, page: *page };
                 *self.reveals.entry(id).or_default() += 1;
             }
-            Event::Settled { executor, epoch, status, reward, slashed, reputation_after, .. } if status != "open" => {
+            Event::Settled { executor, epoch, status, reward, slashed, reputation_after, .. }
+                if status != "open" =>
+            {
                 let settlement = Settlement {
                     forfeited: status == "forfeited",
                     reputation_ppm: *reputation_after,

@@ -52,8 +52,6 @@ pub struct Own {
     pub port: u16,
     pub cheat: Cheat,
     pub chain: ChainConfig,
-    /// Window of each epoch in which it commits.
-    pub commit_offset: u32,
 }
 
 impl Node {
@@ -74,8 +72,9 @@ impl Node {
             beacon: BeaconConfig { url: shared.beacon.clone() },
             validator: ValidatorConfig::default(),
             executor: Some(ExecutorConfig {
-                commit_every: crate::preset::WINDOWS_PER_EPOCH,
-                commit_offset: own.commit_offset,
+                // As soon as there are answers: when that is, the requester decides.
+                commit_every: 1,
+                commit_offset: 0,
                 max_batch: crate::preset::INFERENCES,
                 gather: Duration::from_millis(500),
             }),
@@ -112,7 +111,7 @@ impl Node {
         };
         command.arg("--config").arg(&self.launch.config);
         // Five processes on two cores: OpenMP's own threads would only collide.
-        command.env("OMP_NUM_THREADS", "1");
+        command.env("OMP_NUM_THREADS", "1").env("NO_COLOR", "1");
         self.child = Some(Child::spawn(self.name, command, &self.launch.log)?);
         Ok(())
     }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use assay_common::params::{
-    BeaconParams, ClockParams, EvidenceParams, FeeParams, JuryParams, LimitParams, Params, PerAlternative, ReputationParams,
+    BeaconParams, ClockParams, EvidenceParams, FeeParams, JuryParams, LimitParams, Params, PerAlternative,
+    ReputationParams,
 };
 use assay_common::sampler::SamplingParams;
 use cosmwasm_std::Uint64;
@@ -38,9 +39,7 @@ pub fn deposit(epochs: u64) -> u128 {
 pub const SPARE_EPOCHS: u64 = 5;
 
 /// From the instantiation to the start of epoch 0: time to register everybody and to load four models.
-pub const LEAD: Duration = Duration::from_secs(45);
-/// From sending prompts to the start of the window that commits to the answers.
-pub const ASK_AHEAD: Duration = Duration::from_secs(WINDOW_SECONDS as u64);
+pub const LEAD: Duration = Duration::from_secs(40);
 
 /// As the sampler's papers have it: the model's own distribution, nothing cut.
 pub const SAMPLING: SamplingParams =
@@ -102,12 +101,8 @@ mod tests {
 
     #[test]
     fn the_preset_keeps_every_rule() {
-        let beacon = BeaconParams {
-            public_key: vec![0; 96].into(),
-            genesis: 0,
-            period_seconds: 1,
-            delay_seconds: 2,
-        };
+        let beacon =
+            BeaconParams { public_key: vec![0; 96].into(), genesis: 0, period_seconds: 1, delay_seconds: 2 };
         assert_eq!(params(1_000, &beacon).check(), Ok(()));
     }
 }

@@ -45,7 +45,8 @@ impl Child {
             });
         }
         let program = command.as_std().get_program().to_owned();
-        let process = command.spawn().with_context(|| format!("cannot start {}", Path::new(&program).display()))?;
+        let process =
+            command.spawn().with_context(|| format!("cannot start {}", Path::new(&program).display()))?;
         Ok(Self { name: name.to_owned(), log: log.to_owned(), process })
     }
 

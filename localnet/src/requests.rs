@@ -39,23 +39,17 @@ impl Schedule {
         (self.first.0..self.first.0.saturating_add(self.epochs)).map(Epoch)
     }
 
-    /// The window in which node number `node` commits to its answers.
-    pub fn commits(&self, epoch: Epoch, node: usize) -> Window {
-        Window(self.clock.first_window(epoch).0.saturating_add(node as u64))
-    }
-
-    /// When it is asked, seconds since 1970.
+    /// When node number `node` is asked, seconds since 1970: one window after the node before it, so that no two generate
+    /// at once, and long before the epoch's end, so that a slow machine still commits within the epoch.
     pub fn asks(&self, epoch: Epoch, node: usize) -> u64 {
-        let window = self.commits(epoch, node);
-        self.clock.end(window) - u64::from(self.clock.window_seconds) - preset::ASK_AHEAD.as_secs()
+        let window = Window(self.clock.first_window(epoch).0.saturating_add(node as u64));
+        self.clock.end(window) - u64::from(self.clock.window_seconds)
     }
 
-    /// When the last settlement of the last epoch is due.
-    pub fn settled(&self, nodes: usize) -> u64 {
-        let last = Epoch(self.first.0.saturating_add(self.epochs).saturating_sub(1));
-        let window = self.commits(last, nodes.saturating_sub(1));
-        let epoch_end = self.clock.end(Window(self.clock.first_window(last.next()).0.saturating_sub(1)));
-        self.clock.end(Window(window.0.saturating_add(preset::WINDOWS_TO_TALLY))).max(epoch_end)
+    /// When the last epoch ends and the last settlement is due, had every answer been committed to in the epoch's end.
+    pub fn settled(&self) -> u64 {
+        let after = self.clock.first_window(Epoch(self.first.0.saturating_add(self.epochs)));
+        self.clock.end(Window(after.0.saturating_add(preset::WINDOWS_TO_TALLY)))
     }
 }
 
@@ -126,7 +120,7 @@ pub fn start(customers: Vec<Customer>, schedule: Schedule) -> JoinSet<Result<()>
 /// The prompts of one epoch and node: every batch goes on where the one before ended.
 fn encode(tokenizer: &Tokenizer, epoch: u64, node: usize) -> Result<Vec<Vec<u32>>> {
     let batch = usize::try_from(epoch)? * crate::accounts::NODES.len() + node;
-    let texts = prompts::in_turn(batch * preset::INFERENCES, preset::INFERENCES);
+    let texts = prompts::of_batch(batch);
     let encode = |text: &str| {
         let ids = tokenizer.encode(text)?;
         if ids.len() > preset::MAX_PROMPT as usize {
@@ -147,17 +141,17 @@ mod tests {
     fn the_first_epoch_is_the_first_whose_questions_can_all_be_asked_in_time() {
         let first = |ready| Schedule::new(CLOCK, ready, 2).first;
         assert_eq!(first(900), Epoch(0));
-        assert_eq!(first(985), Epoch(0));
-        assert_eq!(first(986), Epoch(1));
-        assert_eq!(first(1_075), Epoch(1));
-        assert_eq!(first(1_076), Epoch(2));
+        assert_eq!(first(1_000), Epoch(0));
+        assert_eq!(first(1_001), Epoch(1));
+        assert_eq!(first(1_090), Epoch(1));
+        assert_eq!(first(1_091), Epoch(2));
     }
 
     #[test]
-    fn a_node_is_asked_one_window_before_it_commits_and_the_run_ends_when_the_last_is_settled() {
+    fn nodes_are_asked_a_window_apart_and_the_run_ends_when_the_last_answer_is_settled() {
         let schedule = Schedule::new(CLOCK, 900, 2);
-        assert_eq!(schedule.commits(Epoch(1), 2), Window(8));
-        assert_eq!(schedule.asks(Epoch(1), 2), 1_000 + 8 * 15 - 15);
-        assert_eq!(schedule.settled(4), 1_000 + 14 * 15);
+        assert_eq!(schedule.asks(Epoch(0), 0), 1_000);
+        assert_eq!(schedule.asks(Epoch(1), 2), 1_000 + 8 * 15);
+        assert_eq!(schedule.settled(), 1_000 + 17 * 15);
     }
 }

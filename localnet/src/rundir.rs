@@ -1,9 +1,13 @@
 //! The directory of one run: its own, so that no run meets what another left.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{ensure, Context, Result};
 use tempfile::TempDir;
+
+const DELETE_TIMEOUT: Duration = Duration::from_secs(5);
+const DELETE_PAUSE: Duration = Duration::from_millis(100);
 
 pub enum RunDir {
     /// Deleted at the end of a run that succeeds.
@@ -37,7 +41,7 @@ impl RunDir {
     /// After success.
     pub fn close(self) -> Result<()> {
         match self {
-            RunDir::Temporary(dir) => dir.close().context("the run's directory cannot be deleted"),
+            RunDir::Temporary(dir) => delete(&dir.keep()),
             RunDir::Given(_) => Ok(()),
         }
     }
@@ -47,6 +51,18 @@ impl RunDir {
         match self {
             RunDir::Temporary(dir) => dir.keep(),
             RunDir::Given(path) => path,
+        }
+    }
+}
+
+/// Children that were killed a moment ago may still be writing.
+fn delete(path: &Path) -> Result<()> {
+    let begin = Instant::now();
+    loop {
+        match std::fs::remove_dir_all(path) {
+            Ok(()) => return Ok(()),
+            Err(_) if begin.elapsed() < DELETE_TIMEOUT => std::thread::sleep(DELETE_PAUSE),
+            Err(error) => return Err(error).with_context(|| format!("cannot delete {}", path.display())),
         }
     }
 }

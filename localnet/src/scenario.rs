@@ -82,7 +82,7 @@ struct Run {
 impl Run {
     /// Watches until every epoch of every node is settled.
     async fn to_the_end(&mut self, kill: Option<&str>) -> Result<()> {
-        let deadline = self.net.schedule.settled(self.net.nodes.len()) + PATIENCE;
+        let deadline = self.net.schedule.settled() + PATIENCE;
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for tick in 0u64.. {

@@ -71,8 +71,7 @@ pub async fn start(wish: &Wish<'_>, screen: &mut Screen) -> Result<(Net, Vec<Cus
 
     let requester = Member { rpc: &wasmd.rpc, contract: crew.contract, participant: &accounts.requester };
     let (_, sender) = requester.connect().await?;
-    let wanted =
-        Wanted { model: model.spec.digest(), tokenizer: &model.tokenizer, epochs: wish.epochs };
+    let wanted = Wanted { model: model.spec.digest(), tokenizer: &model.tokenizer, epochs: wish.epochs };
     let mut customers = Vec::with_capacity(nodes.len());
     for numbered in nodes.iter().enumerate() {
         customers.push(Customer::open(&chain, &sender, numbered, &wanted, wish.dir).await?);
@@ -140,7 +139,7 @@ impl Crew<'_> {
         let ports: [u16; NODES.len()] = free_ports()?;
         let mut nodes = Vec::with_capacity(NODES.len());
         let mut bonds = JoinSet::new();
-        for (offset, (name, participant)) in (0u32..).zip(NODES.into_iter().zip(&self.accounts.nodes)) {
+        for (name, participant) in NODES.into_iter().zip(&self.accounts.nodes) {
             let member = Member { rpc: &wasmd.rpc, contract: self.contract.clone(), participant };
             let is_last = nodes.len() + 1 == NODES.len();
             let own = Own {
@@ -149,7 +148,6 @@ impl Crew<'_> {
                 port: ports[nodes.len()],
                 cheat: if is_last { self.wish.cheat } else { Cheat::None },
                 chain: member.config(),
-                commit_offset: offset,
             };
             let node = Node::prepare(&shared, own)?;
             let (_, sender) = member.connect().await?;

@@ -3,7 +3,9 @@
 use anyhow::Result;
 use assay_common::evidence::Cusum;
 use assay_common::ids::Epoch;
-use assay_common::msg::{EpochResponse, EpochStatus, EvidenceResponse, NodeResponse, Page, QueryMsg, Tallies};
+use assay_common::msg::{
+    EpochResponse, EpochStatus, EvidenceResponse, NodeResponse, Page, QueryMsg, Tallies,
+};
 use assay_common::reputation::Reputation;
 use assay_sidecar::chain::Chain;
 

@@ -20,7 +20,7 @@ pub struct Summary {
     pub epochs: Vec<EpochSummary>,
     pub seconds: Seconds,
     pub tokens_per_second: Speed,
-    /// Over the artifacts of all executors.
+    /// Bytes of all artifacts, prompts and framing included, over the tokens that were generated.
     pub artifact_bytes_per_token: Option<f64>,
     pub conservation: Conservation,
     pub refunds: Vec<SessionBooks>,
@@ -125,7 +125,7 @@ impl Summary {
                 generate: ratio("generated_tokens", "generate_seconds"),
                 verify: ratio("verified_tokens", "verify_seconds"),
             },
-            artifact_bytes_per_token: ratio("artifact_bytes", "artifact_tokens"),
+            artifact_bytes_per_token: ratio("artifact_bytes", "generated_tokens"),
             conservation: Conservation::read(&net.chain, net.supply_at_genesis).await?,
             refunds: SessionBooks::read_all(&net.chain, standings, deposit).await?,
             duplicate_reveals: seen.history.duplicate_reveals(),

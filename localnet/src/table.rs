@@ -7,7 +7,16 @@ use crate::standing::Standing;
 /// One Q16 bit of evidence.
 const BIT: f64 = 65_536.0;
 const HEADER: [&str; 11] = [
-    "node", "role", "inferences", "sampled", "valid", "fail", "inconclusive", "CUSUM/bound", "reputation", "paid",
+    "node",
+    "role",
+    "inferences",
+    "sampled",
+    "valid",
+    "fail",
+    "inconclusive",
+    "CUSUM/bound",
+    "reputation",
+    "paid",
     "forfeited",
 ];
 /// Columns of text; the others are numbers and stand to the right.
@@ -140,7 +149,8 @@ mod tests {
             bound: 2_934_049,
             epochs: Vec::new(),
         };
-        let lines = lines(&[standing("alder", "honest", -5), standing("rowan", "cheat (wrong-seed)", 348_777)]);
+        let lines =
+            lines(&[standing("alder", "honest", -5), standing("rowan", "cheat (wrong-seed)", 348_777)]);
         assert_eq!(lines.len(), 3);
         assert!(lines.iter().all(|line| line.len() == lines[0].len()), "{lines:#?}");
         assert!(lines[1].contains("0.0/44.8") && lines[2].contains("5.3/44.8"), "{lines:#?}");

@@ -44,7 +44,14 @@ impl Wasmd {
         home.genesis(balances).await?;
         configure(&home.path.join("config/config.toml"))?;
         let [rpc, p2p, grpc] = free_ports()?;
-        let mut command = home.command(&["start", "--minimum-gas-prices", "0stake", "--log_no_color"]);
+        let mut command = home.command(&[
+            "start",
+            "--minimum-gas-prices",
+            "0stake",
+            "--log_no_color",
+            "--log_level",
+            "warn",
+        ]);
         command.args(["--rpc.laddr", &format!("tcp://127.0.0.1:{rpc}"), "--rpc.pprof_laddr", ""]);
         command.args(["--p2p.laddr", &format!("tcp://127.0.0.1:{p2p}"), "--p2p.pex=false"]);
         // The gRPC server itself is not used, but without it the chain does not answer simulations.
@@ -79,7 +86,8 @@ impl Wasmd {
 
     async fn height(&self) -> Result<u64> {
         let status: serde_json::Value = reqwest::get(format!("{}/status", self.rpc)).await?.json().await?;
-        let height = status.pointer("/result/sync_info/latest_block_height").and_then(|height| height.as_str());
+        let height =
+            status.pointer("/result/sync_info/latest_block_height").and_then(|height| height.as_str());
         height.context("the chain's status names no height")?.parse().context("the height is no number")
     }
 }
@@ -130,7 +138,8 @@ impl Home<'_> {
 
 /// Sets the two timeouts that a lone validator waits for, and lets the contract's code through.
 fn configure(config: &Path) -> Result<()> {
-    let text = std::fs::read_to_string(config).with_context(|| format!("cannot read {}", config.display()))?;
+    let text =
+        std::fs::read_to_string(config).with_context(|| format!("cannot read {}", config.display()))?;
     let mut text: toml::Table = text.parse().with_context(|| format!("{} is no TOML", config.display()))?;
     let timeout = toml::Value::from(format!("{TIMEOUT_MS}ms"));
     let settings = [
@@ -143,5 +152,6 @@ fn configure(config: &Path) -> Result<()> {
         let table = table.with_context(|| format!("{} has no section [{section}]", config.display()))?;
         table.insert(key.into(), value);
     }
-    std::fs::write(config, toml::to_string(&text)?).with_context(|| format!("cannot write {}", config.display()))
+    std::fs::write(config, toml::to_string(&text)?)
+        .with_context(|| format!("cannot write {}", config.display()))
 }

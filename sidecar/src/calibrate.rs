@@ -92,7 +92,12 @@ fn question(model: ModelDigest, prompt: Vec<u32>, max_new: u32, number: u64) -> 
     Question { request, salt, prompt, run_seed: RunSeed(tagged("calibration-seed", &number)) }
 }
 
-async fn measure(engine: &Engine, prompt: usize, question: &Question, artifact: &Artifact) -> Result<HonestRun> {
+async fn measure(
+    engine: &Engine,
+    prompt: usize,
+    question: &Question,
+    artifact: &Artifact,
+) -> Result<HonestRun> {
     let rows = artifact.rows(engine.spec().vocabulary)?;
     let sampling = question.request.sampling;
     for (position, row) in (0u32..).zip(&rows) {
@@ -118,8 +123,8 @@ fn write(calibration: &Calibration, out: &Path) -> Result<Digest> {
 pub fn load(path: &Path, model: ModelDigest) -> Result<(Calibration, Digest)> {
     let bytes =
         std::fs::read(path).with_context(|| format!("the calibration {} cannot be read", path.display()))?;
-    let calibration: Calibration = serde_json::from_slice(&bytes)
-        .with_context(|| format!("{} is not a calibration", path.display()))?;
+    let calibration: Calibration =
+        serde_json::from_slice(&bytes).with_context(|| format!("{} is not a calibration", path.display()))?;
     calibration.check(model).with_context(|| format!("the calibration {}", path.display()))?;
     Ok((calibration, Digest(sha256(&[&bytes]))))
 }

@@ -136,9 +136,17 @@ fn default_gather() -> Duration {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error("the configuration {path} cannot be read; give one with --config")]
-    Unreadable { path: PathBuf, #[source] source: std::io::Error },
+    Unreadable {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("the configuration {path} is not valid")]
-    Invalid { path: PathBuf, #[source] source: Box<toml::de::Error> },
+    Invalid {
+        path: PathBuf,
+        #[source]
+        source: Box<toml::de::Error>,
+    },
 }
 
 impl Config {

@@ -56,7 +56,11 @@ async fn chain_line(chain: &Chain) -> Result<String> {
     let height = chain.height().await?;
     let clock = chain.clock().await.with_context(|| format!("contract {}", chain.domain().contract))?;
     let window = clock.window.map_or("not started".into(), |w| format!("window {w}"));
-    Ok(format!("{} at height {height}, contract {}, {window}", chain.domain().chain_id, chain.domain().contract))
+    Ok(format!(
+        "{} at height {height}, contract {}, {window}",
+        chain.domain().chain_id,
+        chain.domain().contract
+    ))
 }
 
 async fn node_line(chain: &Chain, address: &str) -> Result<String> {
@@ -64,7 +68,10 @@ async fn node_line(chain: &Chain, address: &str) -> Result<String> {
         .query(&QueryMsg::Node { address: address.into() })
         .await
         .with_context(|| format!("{address} is not registered; `assayd register` does it"))?;
-    Ok(format!("stake {}, reputation {} of a million, endpoint {}", node.stake, node.reputation.0, node.endpoint))
+    Ok(format!(
+        "stake {}, reputation {} of a million, endpoint {}",
+        node.stake, node.reputation.0, node.endpoint
+    ))
 }
 
 async fn model_line(chain: &Chain, config: &Config, engine: &Engine) -> Result<String> {
@@ -75,7 +82,11 @@ async fn model_line(chain: &Chain, config: &Config, engine: &Engine) -> Result<S
         .with_context(|| format!("the chain does not know model {model}; is this the right file?"))?;
     let path = config.model.calibration.as_ref().context("the configuration names no calibration")?;
     let (_, digest) = calibrate::load(path, model)?;
-    ensure!(digest == known.calibration, "the calibration is {digest}, the chain asks for {}", known.calibration);
+    ensure!(
+        digest == known.calibration,
+        "the calibration is {digest}, the chain asks for {}",
+        known.calibration
+    );
     Ok(format!("reference fee {}, calibration {digest}", known.reference_fee))
 }
 

@@ -36,8 +36,14 @@ const FAILURES_TO_WARN: u32 = 3;
 pub enum Item {
     Beacon(Round),
     Draw(BatchId),
-    Tally { batch: BatchId, from: u32 },
-    Settle { executor: String, epoch: Epoch },
+    Tally {
+        batch: BatchId,
+        from: u32,
+    },
+    Settle {
+        executor: String,
+        epoch: Epoch,
+    },
     /// Our own earnings, once an epoch; nobody else can take them.
     Claim(Epoch),
 }
@@ -66,7 +72,8 @@ impl Item {
 
 /// How many nodes come before `me` at this item, by a hash that nobody can choose.
 pub fn rank(item: &Item, nodes: &[String], me: &str) -> usize {
-    let place = |node: &str| sha256(&[item.kind().as_bytes(), b"/", item.id().as_bytes(), b"/", node.as_bytes()]);
+    let place =
+        |node: &str| sha256(&[item.kind().as_bytes(), b"/", item.id().as_bytes(), b"/", node.as_bytes()]);
     let mine = place(me);
     nodes.iter().filter(|node| node.as_str() != me && place(node) < mine).count()
 }
@@ -126,7 +133,12 @@ impl Turns {
 #[derive(Debug, thiserror::Error)]
 pub enum DutyError {
     #[error("round {round} cannot be had from {url}")]
-    Beacon { round: Round, url: String, #[source] source: reqwest::Error },
+    Beacon {
+        round: Round,
+        url: String,
+        #[source]
+        source: reqwest::Error,
+    },
     #[error("the relay {url} gives round {found} for round {round}")]
     OtherRound { round: Round, url: String, found: u64 },
     #[error(transparent)]
@@ -231,8 +243,13 @@ impl Duty {
             Item::Claim(_) => ExecuteMsg::Claim {},
         };
         let included = self.sender.execute(Call::new(msg)).await?;
-        tracing::info!(duty.kind = item.kind(), duty.id = item.id(), height = included.height,
-            gas = included.gas_used, "duty.done");
+        tracing::info!(
+            duty.kind = item.kind(),
+            duty.id = item.id(),
+            height = included.height,
+            gas = included.gas_used,
+            "duty.done"
+        );
         Ok(())
     }
 

@@ -3,22 +3,20 @@
 //! A torch failure or panic fails the one job that met it; the thread, the model and every other job go on.
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use assay_common::artifact::Artifact;
-use assay_common::ids::{Digest, RunSeed};
+use assay_common::ids::RunSeed;
 use assay_common::judge::{measure, Measurement};
 use assay_common::row::Row;
 use assay_common::sampler::SamplingParams;
-use assay_common::session::{ModelSpec, NumericScheme, Request};
+use assay_common::session::{ModelSpec, Request};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::ModelConfig;
-use crate::model::gguf::Gguf;
 use crate::model::{Model, ModelError};
 
 /// Why the engine could not start or do a job. None of these says anything about the party whose work is checked.
@@ -266,7 +264,8 @@ fn answer(
     }
     let tokens = artifacts.iter().map(|artifact| artifact.tokens.len()).sum();
     count(tokens, start, &counters.generated_tokens, &counters.generate_nanos);
-    let bytes = artifacts.iter().map(|artifact| borsh::object_length(artifact).expect("an artifact has a length") as u64).sum();
+    let bytes = |artifact| borsh::object_length(artifact).expect("an artifact has a length") as u64;
+    let bytes = artifacts.iter().map(bytes).sum();
     counters.artifact_bytes.fetch_add(bytes, Ordering::Relaxed);
     Ok(artifacts)
 }
@@ -309,12 +308,7 @@ impl ModelWorker {
         let device = config.device.parse().map_err(ModelError::Device)?;
         let model = Model::load(path, device, config.threads)?;
         let facts = Facts {
-            spec: ModelSpec {
-                name: name(path)?,
-                weights: Digest(model.weights_sha256()),
-                scheme: NumericScheme::F32,
-                vocabulary: model.vocabulary() as u32,
-            },
+            spec: model.spec().clone(),
             device: model.device(),
             context: u32::try_from(model.config().context).unwrap_or(0),
         };
@@ -347,10 +341,4 @@ impl Worker for ModelWorker {
     fn decode(&mut self, ids: &[u32]) -> Result<String, ModelError> {
         Ok(self.model.tokenizer().decode(ids)?)
     }
-}
-
-/// The name that the model file gives itself.
-fn name(path: &Path) -> Result<String, ModelError> {
-    let file = std::fs::read(path).map_err(|source| ModelError::Read { path: path.to_owned(), source })?;
-    Ok(Gguf::parse(&file)?.text("general.name")?.to_owned())
 }

@@ -1,5 +1,6 @@
 //! `assayd`: the node of an Assay network, and its offline tools. Only dispatches.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -45,7 +46,8 @@ struct ConfigArgs {
 #[tokio::main]
 async fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     match dispatch(Arguments::parse().command).await {
         Ok(code) => code,
         Err(error) => {
@@ -57,9 +59,9 @@ async fn main() -> ExitCode {
 
 async fn dispatch(command: Command) -> Result<ExitCode> {
     match command {
-        Command::Run(args) => {
-            assay_sidecar::run(Config::load(&args.config)?, honest_factory()).await.map(|()| ExitCode::SUCCESS)
-        }
+        Command::Run(args) => assay_sidecar::run(Config::load(&args.config)?, honest_factory())
+            .await
+            .map(|()| ExitCode::SUCCESS),
         Command::Register(args) => register::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Doctor(args) => Ok(doctor::run(&Config::load(&args.config)?).await),
         Command::Request(args) => request::run(args).await.map(|()| ExitCode::SUCCESS),

@@ -112,7 +112,11 @@ impl Node {
             supervisor.spawn("batch", committer.run(stop.clone()));
         }
         let executor = self.config.executor.is_some();
-        tracing::info!(node.address = self.sender.account().address(), node.executor = executor, "node.started");
+        tracing::info!(
+            node.address = self.sender.account().address(),
+            node.executor = executor,
+            "node.started"
+        );
         Ok(())
     }
 
@@ -213,7 +217,8 @@ async fn registered(chain: &Chain, node: &NodeResponse, engine: &Engine) -> Resu
         if known.model == found {
             return Ok(known);
         }
-        expected.push(format!("model {} ({:?}, weights {})", known.model, known.spec.name, known.spec.weights));
+        expected
+            .push(format!("model {} ({:?}, weights {})", known.model, known.spec.name, known.spec.weights));
     }
     bail!(
         "the model file is not one that this node is registered for: found model {found} ({:?}, weights {}), \

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use assay_common::ids::ModelDigest;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{Sqlite, Transaction};
 
 /// Time that a writer waits for another one of this process.
@@ -20,7 +22,11 @@ pub enum StoreError {
     #[error("another process works on the store {path}; stop it first")]
     Locked { path: PathBuf },
     #[error("the store {path} cannot be opened or locked")]
-    Unusable { path: PathBuf, #[source] source: std::io::Error },
+    Unusable {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("the store belongs to another {what}: {stored}, this node has {found}; use another path")]
     OtherIdentity { what: &'static str, stored: String, found: String },
     #[error("the tables of the store cannot be brought up to date")]

@@ -14,7 +14,11 @@ const GRACE: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum TaskError {
     #[error("task {task} failed")]
-    Failed { task: &'static str, #[source] source: anyhow::Error },
+    Failed {
+        task: &'static str,
+        #[source]
+        source: anyhow::Error,
+    },
     #[error("task {task} ended by itself")]
     Ended { task: &'static str },
     #[error("task {task} panicked: {message}")]

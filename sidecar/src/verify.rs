@@ -39,12 +39,22 @@ pub struct VerifyArgs {
 #[serde(tag = "result", rename_all = "snake_case")]
 pub enum Verification {
     /// The bytes are not a whole artifact: nothing follows about who made it.
-    Mismatch { reason: String },
+    Mismatch {
+        reason: String,
+    },
     /// The bytes break a rule of the format, at this offset.
-    Malformed { offset: usize, rule: String },
+    Malformed {
+        offset: usize,
+        rule: String,
+    },
     /// The artifact is for another model than the one at hand: not checked.
-    OtherModel { artifact: String, model: String },
-    Judged { report: Report },
+    OtherModel {
+        artifact: String,
+        model: String,
+    },
+    Judged {
+        report: Report,
+    },
 }
 
 impl Verification {
@@ -61,7 +71,9 @@ impl std::fmt::Display for Verification {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Verification::Mismatch { reason } => write!(f, "not checked: {reason}"),
-            Verification::Malformed { offset, rule } => write!(f, "verdict     malformed at byte {offset}: {rule}"),
+            Verification::Malformed { offset, rule } => {
+                write!(f, "verdict     malformed at byte {offset}: {rule}")
+            }
             Verification::OtherModel { artifact, model } => {
                 write!(f, "not checked: the artifact is for model {artifact}, this file is model {model}")
             }

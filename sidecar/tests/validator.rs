@@ -13,6 +13,8 @@ mod node;
 mod pages;
 #[path = "validator/suite.rs"]
 mod suite;
+#[path = "validator/supervision.rs"]
+mod supervision;
 #[path = "validator/transactions.rs"]
 mod transactions;
 #[path = "validator/turns.rs"]

@@ -17,13 +17,21 @@ use sha2::Sha256;
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     #[error("the key file {path} cannot be read")]
-    Unreadable { path: PathBuf, #[source] source: std::io::Error },
+    Unreadable {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("the key file {path} has mode {mode:o}: only its owner may read it (chmod 600)")]
     TooOpen { path: PathBuf, mode: u32 },
     #[error("the key file {path} does not hold a secp256k1 key: 64 hexadecimal digits expected")]
     NoKey { path: PathBuf },
     #[error("the key file {path} cannot be written; one that exists is never replaced")]
-    Unwritable { path: PathBuf, #[source] source: std::io::Error },
+    Unwritable {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("no address with the prefix {prefix:?} can be made: {reason}")]
     Prefix { prefix: String, reason: String },
 }

@@ -15,7 +15,9 @@ use serde::de::DeserializeOwned;
 use tendermint_rpc::client::CompatMode;
 use tendermint_rpc::error::ErrorDetail;
 use tendermint_rpc::query::EventType;
-use tendermint_rpc::{Client, HttpClient, HttpClientUrl, SubscriptionClient, WebSocketClient, WebSocketClientUrl};
+use tendermint_rpc::{
+    Client, HttpClient, HttpClientUrl, SubscriptionClient, WebSocketClient, WebSocketClientUrl,
+};
 use tokio::sync::Notify;
 
 use crate::config::ChainConfig;
@@ -30,7 +32,7 @@ const READ_ATTEMPTS: usize = 3;
 pub enum ChainError {
     #[error("{rpc} is no HTTP address of a node: {reason}")]
     Address { rpc: String, reason: String },
-    // The client's errors carry a backtrace in their text, so only what happened is kept.
+    // The client's error would print a backtrace as its source, so only its text is kept.
     #[error("the node {rpc} does not answer {call}: {reason}")]
     Unreachable { rpc: String, call: &'static str, reason: String },
     #[error("the node {rpc} is still syncing, at height {height}; start again when it has caught up")]
@@ -46,7 +48,11 @@ pub enum ChainError {
     #[error("the answer to {path} cannot be read: {reason}")]
     Unreadable { path: String, reason: String },
     #[error("the contract's events at height {height} cannot be read")]
-    Event { height: u64, #[source] source: EventError },
+    Event {
+        height: u64,
+        #[source]
+        source: EventError,
+    },
 }
 
 impl ChainError {
@@ -72,7 +78,7 @@ impl Chain {
     pub async fn connect(config: &ChainConfig) -> Result<Self, ChainError> {
         let address = |error: tendermint_rpc::Error| ChainError::Address {
             rpc: config.rpc.clone(),
-            reason: error.detail().to_string(),
+            reason: format!("{:#}", error.trace()),
         };
         let url: HttpClientUrl = config.rpc.parse().map_err(address)?;
         let http = HttpClient::builder(url)
@@ -113,8 +119,10 @@ impl Chain {
     /// The node cannot be reached, the contract refuses, or the answer is not a `T`.
     pub async fn query<T: DeserializeOwned>(&self, query: &QueryMsg) -> Result<T, ChainError> {
         let path = "/cosmwasm.wasm.v1.Query/SmartContractState";
-        let unreadable =
-            |error: serde_json::Error| ChainError::Unreadable { path: path.into(), reason: error.to_string() };
+        let unreadable = |error: serde_json::Error| ChainError::Unreadable {
+            path: path.into(),
+            reason: error.to_string(),
+        };
         let query_data = serde_json::to_vec(query).map_err(unreadable)?;
         let request = QuerySmartContractStateRequest { address: self.domain.contract.clone(), query_data };
         let answer: QuerySmartContractStateResponse = self.grpc(path, &request).await?;
@@ -142,11 +150,7 @@ impl Chain {
         let ask = || self.http.abci_query(Some(path.to_string()), bytes.clone(), None, false);
         let answer = self.read("abci_query", ask).await?;
         if answer.code.is_err() {
-            return Err(ChainError::Query {
-                path: path.into(),
-                code: answer.code.value(),
-                log: answer.log,
-            });
+            return Err(ChainError::Query { path: path.into(), code: answer.code.value(), log: answer.log });
         }
         A::decode(answer.value.as_slice())
             .map_err(|error| ChainError::Unreadable { path: path.into(), reason: error.to_string() })
@@ -175,8 +179,10 @@ impl Chain {
     /// # Errors
     /// The node cannot be reached or does not have the block, or an event of the contract cannot be read.
     pub async fn events(&self, height: u64) -> Result<Vec<Event>, ChainError> {
-        let at = u32::try_from(height)
-            .map_err(|_| ChainError::Refused { call: "block_results", reason: format!("no height {height}") })?;
+        let at = u32::try_from(height).map_err(|_| ChainError::Refused {
+            call: "block_results",
+            reason: format!("no height {height}"),
+        })?;
         let results = self.read("block_results", || self.http.block_results(at)).await?;
         let transactions = results.txs_results.unwrap_or_default();
         let executed = transactions.iter().filter(|tx| tx.code.is_ok()).flat_map(|tx| &tx.events);
@@ -221,8 +227,10 @@ impl Chain {
             ErrorDetail::Response(response) => {
                 ChainError::Refused { call, reason: response.source.to_string() }
             }
-            detail => {
-                ChainError::Unreachable { rpc: self.rpc.to_string(), call, reason: detail.to_string() }
+            // Its trace names the cause too.
+            _ => {
+                let reason = format!("{:#}", error.trace());
+                ChainError::Unreachable { rpc: self.rpc.to_string(), call, reason }
             }
         }
     }

@@ -33,6 +33,8 @@ const ALREADY_IN_MEMPOOL: u32 = 19;
 const WRONG_SEQUENCE: u32 = 32;
 /// The SDK's text for code 32: a simulation gives no code of its own.
 const WRONG_SEQUENCE_TEXT: &str = "incorrect account sequence";
+/// What a node says of a transaction that is in no block; any other refusal leaves open whether it is.
+const NOT_FOUND_TEXT: &str = "not found";
 
 /// Why a transaction did not happen, or is not known to have happened.
 #[derive(Debug, thiserror::Error)]
@@ -160,7 +162,7 @@ impl Sender {
         // Unknown until the mempool has answered.
         *place = None;
         let answer = self.chain.http().broadcast_tx_sync(bytes).await;
-        let answer = answer.map_err(|source| self.chain.error("broadcast_tx_sync", source))?;
+        let answer = answer.map_err(|error| self.chain.error("broadcast_tx_sync", error))?;
         match answer.code.value() {
             0 | ALREADY_IN_MEMPOOL => {
                 *place = Some(Place { sequence: at.sequence.saturating_add(1), ..at });
@@ -181,7 +183,8 @@ impl Sender {
     pub async fn lookup(&self, pending: &Pending) -> Result<Option<Confirmation>, TxError> {
         // The height first: a block that comes between the two reads must not turn inclusion into expiry.
         let height = self.chain.height().await?;
-        let hash = pending.hash.parse().map_err(|_| TxError::Encoding(format!("no hash: {}", pending.hash)))?;
+        let hash =
+            pending.hash.parse().map_err(|_| TxError::Encoding(format!("no hash: {}", pending.hash)))?;
         match self.chain.http().tx(hash, false).await {
             Ok(tx) if tx.tx_result.code.is_ok() => {
                 let at = tx.height.value();
@@ -193,13 +196,15 @@ impl Sender {
                 let (code, log) = (tx.tx_result.code.value(), tx.tx_result.log);
                 Ok(Some(Confirmation::Rejected { code, log }))
             }
-            Err(source) => match self.chain.error("tx", source) {
-                // The index follows the block by a moment, so one more block is waited for.
-                ChainError::Refused { .. } if height > pending.timeout_height.saturating_add(1) => {
+            Err(error) => match self.chain.error("tx", error) {
+                ChainError::Refused { reason, .. } if reason.contains(NOT_FOUND_TEXT) => {
+                    // The index follows the block by a moment, so one more block is waited for.
+                    if height <= pending.timeout_height.saturating_add(1) {
+                        return Ok(None);
+                    }
                     *self.place.lock().await = None;
                     Ok(Some(Confirmation::Expired))
                 }
-                ChainError::Refused { .. } => Ok(None),
                 error => Err(error.into()),
             },
         }

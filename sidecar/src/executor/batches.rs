@@ -3,7 +3,7 @@
 use assay_common::ids::{BatchId, BatchRoot, InferenceId, ModelDigest};
 use assay_common::msg::Claim;
 
-use super::inferences::{digest, leaf, receipt, Inferences, InferencesError};
+use super::inferences::{digest, leaf, receipt, Inferences, InferencesError, ReceiptRow};
 use crate::chain::tx::Pending;
 use crate::store::{loaded, stored};
 
@@ -158,7 +158,7 @@ impl Inferences {
         .fetch_optional(&self.store.pool)
         .await?;
         let Some((number, index, batch)) = row else { return Ok(None) };
-        let members: Vec<(Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>)> = sqlx::query_as(
+        let members: Vec<ReceiptRow> = sqlx::query_as(
             "SELECT id, request, tokens, rows FROM executor_inferences WHERE batch = ? ORDER BY leaf",
         )
         .bind(number)

@@ -66,6 +66,7 @@ impl Answered {
     }
 }
 
+type StoredRow = (Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>);
 type AnsweredRow = (Vec<u8>, i64, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>);
 
 impl Inferences {
@@ -100,7 +101,7 @@ impl Inferences {
     }
 
     pub async fn get(&self, id: &InferenceId) -> Result<Option<Stored>, InferencesError> {
-        let row: Option<(Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>)> = sqlx::query_as(
+        let row: Option<StoredRow> = sqlx::query_as(
             "SELECT request, tokens, rows, artifact, voucher FROM executor_inferences WHERE id = ?",
         )
         .bind(&id.0[..])
@@ -156,7 +157,7 @@ impl Inferences {
     }
 }
 
-type ReceiptRow = (Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>);
+pub(super) type ReceiptRow = (Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>);
 
 pub(super) fn receipt((id, request, tokens, rows): ReceiptRow) -> Result<Receipt, InferencesError> {
     Ok(Receipt {

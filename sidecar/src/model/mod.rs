@@ -8,12 +8,14 @@ pub mod device;
 pub mod gemma;
 pub mod gguf;
 pub mod quants;
+pub mod spec;
 pub mod surprisal;
 pub mod tokenizer;
 mod weights;
 
 use std::path::{Path, PathBuf};
 
+use assay_common::session::ModelSpec;
 use sha2::{Digest, Sha256};
 use tch::{TchError, Tensor};
 
@@ -122,7 +124,7 @@ impl Row<'_> {
 pub struct Model {
     gemma: Gemma,
     tokenizer: Tokenizer,
-    weights_sha256: [u8; 32],
+    spec: ModelSpec,
 }
 
 impl Model {
@@ -163,16 +165,14 @@ impl Model {
         }
         let _no_grad = tch::no_grad_guard();
         let gguf = Gguf::parse(&file)?;
-        Ok(Model {
-            tokenizer: Tokenizer::from_gguf(&gguf)?,
-            gemma: Gemma::load(&gguf, device)?,
-            weights_sha256: found,
-        })
+        let gemma = Gemma::load(&gguf, device)?;
+        let spec = spec::specification(&gguf, found, gemma.config.vocabulary as usize)?;
+        Ok(Model { tokenizer: Tokenizer::from_gguf(&gguf)?, gemma, spec })
     }
 
-    /// SHA-256 of the whole file, tokenizer included.
-    pub fn weights_sha256(&self) -> [u8; 32] {
-        self.weights_sha256
+    /// The model as the chain knows it, by the file that was loaded.
+    pub fn spec(&self) -> &ModelSpec {
+        &self.spec
     }
 
     pub fn config(&self) -> &Config {

@@ -29,7 +29,14 @@ pub async fn resolve(juror: &Juror, page: &StoredPage) -> Result<(), SubmitError
         None => return Ok(()),
         Some(Confirmation::Included(included)) => {
             let (height, gas) = (included.height, included.gas_used);
-            tracing::debug!(page.window = window, page.number = number, hash, height, gas, "confirm.included");
+            tracing::debug!(
+                page.window = window,
+                page.number = number,
+                hash,
+                height,
+                gas,
+                "confirm.included"
+            );
             executed
         }
         Some(Confirmation::Rejected { code, log }) => {

@@ -68,8 +68,13 @@ fn without(juror: &Juror, job: &Job, case: Case, answer: Answer, now: u64) -> Ne
     };
     let key = job.seat.key;
     if final_answer {
-        tracing::info!(job.batch = key.batch.0, job.draw = key.draw, executor = case.executor, reason = text,
-            "fetch.unavailable");
+        tracing::info!(
+            job.batch = key.batch.0,
+            job.draw = key.draw,
+            executor = case.executor,
+            reason = text,
+            "fetch.unavailable"
+        );
         return Next::Judged { case, outcome: Outcome::Unavailable { reason }, report: None };
     }
     let left = Duration::from_secs(last.saturating_sub(now));

@@ -94,11 +94,23 @@ pub struct Job {
 /// What a step came to.
 #[derive(Debug)]
 pub enum Next {
-    Fetched { case: Case, evidence: ArtifactResponse },
-    Recomputed { measurement: Measurement },
-    Judged { case: Case, outcome: Outcome, report: Option<Report> },
+    Fetched {
+        case: Case,
+        evidence: ArtifactResponse,
+    },
+    Recomputed {
+        measurement: Measurement,
+    },
+    Judged {
+        case: Case,
+        outcome: Outcome,
+        report: Option<Report>,
+    },
     /// Nothing yet: another attempt after a while.
-    Retry { after: Duration, reason: String },
+    Retry {
+        after: Duration,
+        reason: String,
+    },
 }
 
 /// Adds seats, each once however often it is seen; returns those that are new.

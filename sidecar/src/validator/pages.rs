@@ -82,11 +82,10 @@ pub async fn assemble(store: &Store, window: Window, limit: u32) -> Result<Optio
     if verdicts.is_empty() {
         return Ok(None);
     }
-    let page: u32 =
-        sqlx::query_scalar("SELECT COALESCE(MAX(page) + 1, 0) FROM pages WHERE draw_window = ?")
-            .bind(at)
-            .fetch_one(&mut *tx)
-            .await?;
+    let page: u32 = sqlx::query_scalar("SELECT COALESCE(MAX(page) + 1, 0) FROM pages WHERE draw_window = ?")
+        .bind(at)
+        .fetch_one(&mut *tx)
+        .await?;
     sqlx::query("INSERT INTO pages (draw_window, page, verdicts) VALUES (?, ?, ?)")
         .bind(at)
         .bind(page)

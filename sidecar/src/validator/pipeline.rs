@@ -65,9 +65,14 @@ pub async fn work(juror: Arc<Juror>, job: Job) -> Result<(), StoreError> {
         Ok(Err(error)) => failed(&job, &format!("{:#}", anyhow::Error::from(error))),
         Err(_) => panicked(&job),
     };
-    let now = now_ms().map_err(|error| StoreError::Unreadable { what: "the clock", reason: error.to_string() })?;
+    let now =
+        now_ms().map_err(|error| StoreError::Unreadable { what: "the clock", reason: error.to_string() })?;
     if !jobs::advance(&juror.store, &job, &next, now).await? {
-        tracing::debug!(job.batch = job.seat.key.batch.0, job.draw = job.seat.key.draw, "job.moved_meanwhile");
+        tracing::debug!(
+            job.batch = job.seat.key.batch.0,
+            job.draw = job.seat.key.draw,
+            "job.moved_meanwhile"
+        );
     }
     Ok(())
 }

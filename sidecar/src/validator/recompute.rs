@@ -37,13 +37,22 @@ pub async fn step(juror: &Juror, job: &Job, case: &Case, evidence: &ArtifactResp
         Ok(measurement) => Next::Recomputed { measurement },
         Err(error) if job.attempts == 0 => {
             let reason = format!("recomputation: {:#}", anyhow::Error::from(error));
-            tracing::warn!(job.batch = job.seat.key.batch.0, job.draw = job.seat.key.draw, reason, "recompute.failed");
+            tracing::warn!(
+                job.batch = job.seat.key.batch.0,
+                job.draw = job.seat.key.draw,
+                reason,
+                "recompute.failed"
+            );
             Next::Retry { after: Duration::ZERO, reason }
         }
         Err(error) => {
             let error = format!("{:#}", anyhow::Error::from(error));
-            tracing::error!(job.batch = job.seat.key.batch.0, job.draw = job.seat.key.draw, error,
-                "recompute.given_up");
+            tracing::error!(
+                job.batch = job.seat.key.batch.0,
+                job.draw = job.seat.key.draw,
+                error,
+                "recompute.given_up"
+            );
             abstain(AbstainReason::Recompute)
         }
     }

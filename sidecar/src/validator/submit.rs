@@ -73,11 +73,7 @@ pub fn is_time_to_assemble(unjudged: u64, left: Duration, commit_margin: Duratio
 }
 
 /// What a page commits to, and the salt that opens it: the same whenever it is asked for.
-pub fn opening(
-    domain: &Domain,
-    account: &Account,
-    page: &StoredPage,
-) -> (VerdictPage, HexBinary, Digest) {
+pub fn opening(domain: &Domain, account: &Account, page: &StoredPage) -> (VerdictPage, HexBinary, Digest) {
     let salt = account.salt(&[
         b"verdicts",
         domain.chain_id.as_bytes(),
@@ -205,7 +201,12 @@ async fn late(juror: &Juror, page: &StoredPage) -> Result<(), SubmitError> {
     if on_chain(juror, page).await?.revealed {
         return move_to(juror, page, PageState::Revealed).await;
     }
-    tracing::warn!(page.window = window, page.number = number, page.state = page.state.name(), "submit.too_late");
+    tracing::warn!(
+        page.window = window,
+        page.number = number,
+        page.state = page.state.name(),
+        "submit.too_late"
+    );
     move_to(juror, page, PageState::Expired).await
 }
 

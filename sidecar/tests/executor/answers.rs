@@ -115,6 +115,23 @@ async fn what_is_stored_first_is_the_receipt_for_ever() {
 }
 
 #[tokio::test]
+async fn an_answer_that_was_stored_before_a_crash_is_signed_after_it_and_not_made_again() {
+    let suite = Suite::new().await;
+    let asked = suite.asked(1, &[5]);
+    let (salt, leaves) = ([9; 32], vec![vec![0]]);
+    let artifact =
+        Artifact { request: asked.request.clone(), salt, prompt: vec![5], tokens: vec![77], leaves };
+    let receipt = artifact.receipt(inference_id(&domain(), SESSION, Nonce(1)));
+    let (artifact, voucher) = (artifact.encode(), asked.voucher.to_vec());
+    let stored = NewInference { session: SESSION, nonce: Nonce(1), receipt, artifact, voucher };
+    suite.inferences.insert(&[stored], 0).await.unwrap();
+    let answer = suite.ask(&asked).await.unwrap();
+    assert_eq!((answer.tokens.as_slice(), answer.receipt), ([77].as_slice(), receipt));
+    check_receipt(&domain(), suite.account.address(), &asked, &answer).unwrap();
+    assert_eq!(suite.questions(), 0);
+}
+
+#[tokio::test]
 async fn health_names_the_node_and_counts_its_tokens() {
     let suite = Suite::new().await;
     suite.ask(&suite.asked(1, &[5])).await.unwrap();

@@ -104,7 +104,7 @@ async fn whoever_has_no_seat_or_did_not_sign_is_told_so() {
     let forged = signed(of(here), &id, (&juror, now()), &suite.account);
     refused(forged, 403, "is signed by").await;
     let replayed = signed(of(here), &inference_id(&domain(), SESSION, Nonce(1)), (&juror, now()), &key);
-    refused(replayed, 403, "").await;
+    refused(replayed, 403, "the signature is not of this content").await;
 
     let executor = suite.account.address();
     let seatless = signed(of(here), &id, (executor, now()), &suite.account);

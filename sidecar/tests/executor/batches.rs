@@ -234,8 +234,7 @@ async fn there_is_never_a_second_batch_in_flight() {
     assert_eq!(waiting(&inferences).await, [5]);
     land(&inferences, &flight, included(flight.root)).await.unwrap();
     inferences.store_batch(&second).await.unwrap();
-    let again = inferences.store_batch(&second).await.unwrap_err();
-    assert!(again.to_string().len() > 10);
+    assert!(inferences.store_batch(&second).await.is_err());
 }
 
 #[tokio::test]

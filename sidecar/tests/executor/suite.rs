@@ -209,7 +209,6 @@ pub struct Suite {
     /// How many questions the model got.
     pub questions: Arc<AtomicUsize>,
     pub inferences: Inferences,
-    pub desk: Desk,
     pub url: String,
     pub client: reqwest::Client,
     stop: CancellationToken,
@@ -266,9 +265,9 @@ impl Suite {
         };
         let listener = http::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(http::serve(listener, http::router(identity, Some(desk.clone())), stop.clone()));
+        tokio::spawn(http::serve(listener, http::router(identity, Some(desk)), stop.clone()));
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { key, account, table, questions, inferences, desk, url, client, stop, dir }
+        Self { key, account, table, questions, inferences, url, client, stop, dir }
     }
 
     /// The session as the chain has it.

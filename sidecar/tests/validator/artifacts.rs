@@ -66,7 +66,8 @@ impl Trial {
         };
         let rows: Vec<_> = (0..3u32)
             .map(|position| {
-                let surprisals: Vec<u32> = (0..VOCABULARY).map(|id| 1_300 + (id + position) % VOCABULARY).collect();
+                let surprisals: Vec<u32> =
+                    (0..VOCABULARY).map(|id| 1_300 + (id + position) % VOCABULARY).collect();
                 let candidates = top_candidates(&surprisals, VOCABULARY as usize);
                 sample_full(&candidates, &GREEDY, &RunSeed([0; 32]), position).unwrap().row
             })

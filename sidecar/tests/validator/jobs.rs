@@ -64,7 +64,8 @@ async fn a_job_moves_on_only_from_where_it_stands_and_its_verdict_is_written_onc
     assert!(jobs::advance(&store, &job, &judged(ABSTAIN), 0).await.unwrap());
     // The same job, worked on by somebody whose lease had ended.
     assert!(!jobs::advance(&store, &job, &judged(Outcome::Valid), 0).await.unwrap());
-    let outcome: String = sqlx::query_scalar("SELECT outcome FROM jobs").fetch_one(&store.pool).await.unwrap();
+    let outcome: String =
+        sqlx::query_scalar("SELECT outcome FROM jobs").fetch_one(&store.pool).await.unwrap();
     assert_eq!(serde_json::from_str::<Outcome>(&outcome).unwrap(), ABSTAIN);
     assert!(jobs::claim(&store, u64::MAX / 4, LEASE).await.unwrap().is_none());
 }

@@ -14,7 +14,9 @@ use axum::routing::post;
 use axum::{Json, Router};
 use cosmos_sdk_proto::cosmos::auth::v1beta1::{BaseAccount, QueryAccountResponse};
 use cosmos_sdk_proto::cosmos::base::abci::v1beta1::GasInfo;
-use cosmos_sdk_proto::cosmos::tx::v1beta1::{AuthInfo, SignDoc, SimulateRequest, SimulateResponse, TxBody, TxRaw};
+use cosmos_sdk_proto::cosmos::tx::v1beta1::{
+    AuthInfo, SignDoc, SimulateRequest, SimulateResponse, TxBody, TxRaw,
+};
 use cosmos_sdk_proto::cosmwasm::wasm::v1::{
     MsgExecuteContract, QuerySmartContractStateRequest, QuerySmartContractStateResponse,
 };
@@ -137,7 +139,8 @@ impl State {
             "abci_query" => {
                 let data = hex::decode(params["data"].as_str().unwrap()).unwrap();
                 let answer = self.query(params["path"].as_str().unwrap(), &data);
-                let (code, log, value) = answer.map_or_else(|log| (18, log, Vec::new()), |v| (0, String::new(), v));
+                let (code, log, value) =
+                    answer.map_or_else(|log| (18, log, Vec::new()), |v| (0, String::new(), v));
                 Ok(json!({"response": {"code": code, "log": log, "info": "", "index": "0", "key": "",
                     "value": Binary::from(value), "proofOps": null, "height": "1", "codespace": "sdk"}}))
             }
@@ -175,8 +178,10 @@ impl State {
         let contract = ("_contract_address", self.domain.contract.clone());
         let event = |event: &Event| {
             let pairs: Vec<_> = [contract.clone()].into_iter().chain(event.attributes()).collect();
-            let attributes: Vec<_> =
-                pairs.into_iter().map(|(key, value)| json!({"key": key, "value": value, "index": true})).collect();
+            let attributes: Vec<_> = pairs
+                .into_iter()
+                .map(|(key, value)| json!({"key": key, "value": value, "index": true}))
+                .collect();
             json!({"type": format!("wasm-{}", event.kind()), "attributes": attributes})
         };
         let events: Vec<_> = self.events.get(&height).into_iter().flatten().map(event).collect();
@@ -233,7 +238,8 @@ impl State {
             }
             QueryMsg::Commitment { window, page, .. } => {
                 let found = self.commitments.get(&(window, page));
-                let (hash, revealed) = found.map_or((None, false), |(hash, revealed)| (Some(*hash), *revealed));
+                let (hash, revealed) =
+                    found.map_or((None, false), |(hash, revealed)| (Some(*hash), *revealed));
                 json!(CommitmentResponse { hash, revealed })
             }
             QueryMsg::Assignments { window, start_after, .. } => {

@@ -8,7 +8,8 @@ use std::time::Duration;
 use assay_common::ids::{BatchId, Window};
 use assay_common::msg::SampleKey;
 use assay_common::params::{
-    BeaconParams, EvidenceParams, FeeParams, JuryParams, LimitParams, Params, PerAlternative, ReputationParams,
+    BeaconParams, EvidenceParams, FeeParams, JuryParams, LimitParams, Params, PerAlternative,
+    ReputationParams,
 };
 use assay_sidecar::chain::{Account, Chain, Sender};
 use assay_sidecar::config::{ChainConfig, ValidatorConfig};

@@ -61,7 +61,8 @@ async fn what_cannot_be_stored_is_not_broadcast() {
 async fn clones_share_the_sequence_and_a_stranger_s_transaction_costs_one_block() {
     let suite = Suite::new().await;
     let sender = suite.sender().await;
-    let (first, second) = tokio::join!(sender.execute(draw(1)), sender.clone().execute(draw(2)));
+    let clone = sender.clone();
+    let (first, second) = tokio::join!(sender.execute(draw(1)), clone.execute(draw(2)));
     assert!(first.is_ok() && second.is_ok());
     // Another process with the same key, of which this one knows nothing.
     suite.sender().await.execute(draw(3)).await.unwrap();

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use assay_common::event::Event;
-use assay_common::ids::{BatchId, BatchRoot, Epoch, InferenceId, ModelDigest, Nonce, Round, SessionId, UserSeed, Window};
+use assay_common::ids::{
+    BatchId, BatchRoot, Epoch, InferenceId, ModelDigest, Nonce, Round, SessionId, UserSeed, Window,
+};
 use assay_common::msg::{BatchResponse, QueryMsg, SampleResponse, SessionResponse};
 use assay_sidecar::store::Store;
 use assay_sidecar::validator::{jobs, pipeline, watch, Juror};
@@ -153,5 +155,8 @@ async fn a_node_without_the_model_abstains_from_draw_to_reveal() {
         submit(&juror).await;
     }
     let revealed = suite.node.state().revealed.clone();
-    assert_eq!(serde_json::to_string(&revealed[0].outcome).unwrap(), r#"{"inconclusive":{"reason":"no_model"}}"#);
+    assert_eq!(
+        serde_json::to_string(&revealed[0].outcome).unwrap(),
+        r#"{"inconclusive":{"reason":"no_model"}}"#
+    );
 }

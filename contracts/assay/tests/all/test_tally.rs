@@ -116,6 +116,21 @@ fn pages_of_one_batch_close_each_in_its_own_time() {
     assert_eq!(open(&suite), 0);
 }
 
+#[test]
+fn a_page_drawn_after_all_earlier_samples_closed_is_due_in_its_turn() {
+    let (mut suite, batch) = committed(6);
+    suite.at_window(1);
+    suite.post_beacon(0);
+    suite.draw(batch, 2);
+    suite.at_window(4);
+    suite.tally(batch, 0, 10);
+    suite.draw(batch, 4);
+    assert!(suite.due().tallies.is_empty());
+    suite.at_window(7);
+    let due: Vec<(BatchId, u32)> = suite.due().tallies.iter().map(|due| (due.batch, due.from)).collect();
+    assert_eq!(due, [(batch, 2)]);
+}
+
 /// Whoever closes the tail first does not hide the head, and the head is found again.
 #[test]
 fn samples_may_be_closed_in_any_order_and_what_is_due_leads_to_the_rest() {
