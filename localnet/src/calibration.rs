@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::{bail, Context, Result};
+use anyhow::{Context, Result};
 use assay_common::ids::Digest;
 use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
 
 use crate::parts::Parts;
-use crate::prompts;
+use crate::{process, prompts};
 
 /// Hexadecimal digits of a digest in a file name.
 const SHORT: usize = 12;
@@ -22,6 +22,8 @@ pub async fn obtain(parts: &Parts, weights: Digest) -> Result<PathBuf> {
     if file.is_file() {
         return Ok(file);
     }
+    std::fs::create_dir_all(&parts.cache)
+        .with_context(|| format!("cannot make {}", parts.cache.display()))?;
     // Two runs at once, or one that is interrupted, leave no half of a file.
     let work = tempfile::tempdir_in(&parts.cache).context("the cache cannot be written")?;
     let (prompts, out) = (work.path().join("prompts.txt"), work.path().join("calibration.json"));
@@ -29,10 +31,7 @@ pub async fn obtain(parts: &Parts, weights: Digest) -> Result<PathBuf> {
     let mut command = Command::new(&parts.assayd);
     command.arg("calibrate").arg("--model").arg(&parts.model);
     command.arg("--prompts").arg(&prompts).arg("--out").arg(&out);
-    let output = command.kill_on_drop(true).output().await.context("assayd cannot be started")?;
-    if !output.status.success() {
-        bail!("`assayd calibrate` failed: {}", String::from_utf8_lossy(&output.stderr).trim());
-    }
+    process::run(command).await?;
     std::fs::rename(&out, &file).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(file)
 }

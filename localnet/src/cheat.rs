@@ -111,7 +111,7 @@ fn to_int4(weight: &Tensor) -> Result<Tensor, TchError> {
         .f_abs()?
         .f_amax([1i64].as_slice(), true)?
         .f_div_scalar(STEPS)?
-        .f_clamp_min(f64::MIN_POSITIVE)?;
+        .f_clamp_min(f64::from(f32::MIN_POSITIVE))?;
     let steps = groups.f_div(&scale)?.f_round()?.f_clamp(-STEPS, STEPS)?;
     steps.f_mul(&scale)?.f_to_kind(Kind::Float)?.f_reshape(weight.size())
 }

@@ -21,6 +21,7 @@ mod summary;
 mod table;
 mod wasmd;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -28,6 +29,7 @@ use anyhow::{bail, Context, Result};
 use assay_sidecar::config::Config;
 use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{signal, SignalKind};
+use tracing_subscriber::EnvFilter;
 
 use crate::cheat::Cheat;
 use crate::rundir::RunDir;

@@ -111,7 +111,7 @@ impl Node {
         };
         command.arg("--config").arg(&self.launch.config);
         // Five processes on two cores: OpenMP's own threads would only collide.
-        command.env("OMP_NUM_THREADS", "1").env("NO_COLOR", "1");
+        command.env("OMP_NUM_THREADS", "1");
         self.child = Some(Child::spawn(self.name, command, &self.launch.log)?);
         Ok(())
     }

@@ -23,30 +23,15 @@ pub struct Child {
 
 impl Child {
     /// Starts `command`; both its outputs are appended to `log`.
-    ///
-    /// The kernel kills the child when this process ends, however it ends: by a return, a panic or a signal.
     pub fn spawn(name: &str, mut command: Command, log: &Path) -> Result<Self> {
         let file = std::fs::File::options()
             .create(true)
             .append(true)
             .open(log)
             .with_context(|| format!("cannot write {}", log.display()))?;
-        let parent = getpid();
-        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).kill_on_drop(true);
-        // SAFETY: between fork and exec only two system calls are made, which allocate nothing.
-        unsafe {
-            command.pre_exec(move || {
-                prctl::set_pdeathsig(Signal::SIGKILL)?;
-                // The parent may have died before the wish was made.
-                if getppid() != parent {
-                    return Err(std::io::Error::from_raw_os_error(nix::libc::ESRCH));
-                }
-                Ok(())
-            });
-        }
-        let program = command.as_std().get_program().to_owned();
-        let process =
-            command.spawn().with_context(|| format!("cannot start {}", Path::new(&program).display()))?;
+        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        let process = end_with_parent(&mut command).spawn();
+        let process = process.with_context(|| format!("cannot start {}", program(&command)))?;
         Ok(Self { name: name.to_owned(), log: log.to_owned(), process })
     }
 
@@ -71,6 +56,43 @@ impl Child {
     pub fn tail(&self) -> String {
         tail(&self.log)
     }
+}
+
+/// Lets the kernel kill the child when this process ends, however it ends: by a return, a panic or a signal.
+fn end_with_parent(command: &mut Command) -> &mut Command {
+    let parent = getpid();
+    // SAFETY: between fork and exec only two system calls are made, which allocate nothing.
+    unsafe {
+        command.pre_exec(move || {
+            prctl::set_pdeathsig(Signal::SIGKILL)?;
+            // The parent may have died before the wish was made.
+            if getppid() != parent {
+                return Err(std::io::Error::from_raw_os_error(nix::libc::ESRCH));
+            }
+            Ok(())
+        });
+    }
+    command.kill_on_drop(true)
+}
+
+fn program(command: &Command) -> std::path::Display<'_> {
+    Path::new(command.as_std().get_program()).display()
+}
+
+/// Runs `command` to its end.
+///
+/// # Errors
+/// It cannot be started, or fails; the message has what it wrote to standard error.
+pub async fn run(mut command: Command) -> Result<()> {
+    let output = end_with_parent(&mut command).stdin(Stdio::null()).output().await;
+    let output = output.with_context(|| format!("cannot start {}", program(&command)))?;
+    if !output.status.success() {
+        let arguments: Vec<_> =
+            command.as_std().get_args().map(|argument| argument.to_string_lossy()).collect();
+        let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        bail!("{} {} failed: {reason}", program(&command), arguments.join(" "));
+    }
+    Ok(())
 }
 
 fn tail(log: &Path) -> String {

@@ -38,10 +38,10 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn there_are_at_least_120_and_no_two_alike() {
+    fn the_requester_has_at_least_120_and_no_two_are_alike() {
         let distinct: BTreeSet<&str> = all().map(|(_, prompt)| prompt).collect();
         assert_eq!(distinct.len(), all().count());
-        assert!(distinct.len() >= 120, "{}", distinct.len());
+        assert!(for_requests().len() >= 120, "{}", for_requests().len());
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub async fn run(options: &Options, dir: &Path) -> Result<()> {
     let asking = requests::start(customers, schedule);
     let mut run = Run { net, screen, asking, history: History::default(), standings: Vec::new(), fate: None };
     let fate = options.kill.as_deref();
-    let outcome = run.to_the_end(fate).await;
+    let outcome = run.work(fate).await;
     run.screen.print(run.title(), &run.standings);
     outcome?;
 
@@ -81,7 +81,7 @@ struct Run {
 
 impl Run {
     /// Watches until every epoch of every node is settled.
-    async fn to_the_end(&mut self, kill: Option<&str>) -> Result<()> {
+    async fn work(&mut self, kill: Option<&str>) -> Result<()> {
         let deadline = self.net.schedule.settled() + PATIENCE;
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -7,7 +7,7 @@ use anyhow::{bail, Context, Result};
 use tokio::process::Command;
 use tokio::time::{sleep, Instant};
 
-use crate::process::{free_ports, Child};
+use crate::process::{self, free_ports, Child};
 
 pub const CHAIN_ID: &str = "assay-local";
 pub const PREFIX: &str = "wasm";
@@ -107,16 +107,7 @@ impl Home<'_> {
 
     /// Runs one of the chain's own commands to its end.
     async fn run(&self, args: &[&str]) -> Result<()> {
-        let output = self
-            .command(args)
-            .kill_on_drop(true)
-            .output()
-            .await
-            .with_context(|| format!("cannot start {}", self.binary.display()))?;
-        if !output.status.success() {
-            bail!("wasmd {} failed: {}", args.join(" "), String::from_utf8_lossy(&output.stderr).trim());
-        }
-        Ok(())
+        process::run(self.command(args)).await
     }
 
     async fn genesis(&self, balances: &[GenesisBalance]) -> Result<()> {
