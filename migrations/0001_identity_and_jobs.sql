@@ -17,6 +17,8 @@ CREATE TABLE jobs (
     draw        INTEGER NOT NULL,
     -- Window of the draw.
     draw_window INTEGER NOT NULL,
+    -- The page of this node's verdicts on that window's draws that the contract takes it on.
+    seat_page   INTEGER NOT NULL,
     -- End of the window after it, in seconds since 1970: commitments are taken until then.
     deadline    INTEGER NOT NULL,
     state       TEXT NOT NULL DEFAULT 'sampled' CHECK (state IN
@@ -33,7 +35,7 @@ CREATE TABLE jobs (
     evidence    BLOB,
     -- JSON: what the recomputation showed.
     measurement TEXT,
-    -- JSON: the verdict, its report, and the page that it is on. Written once.
+    -- JSON: the verdict, its report, and the page once it is on it. Written once.
     outcome     TEXT,
     report      TEXT,
     page        INTEGER,

@@ -100,7 +100,7 @@ pub enum QueryMsg {
     #[returns(Page<SampleResponse, u32>)]
     Samples { batch: BatchId, start_after: Option<u32>, limit: Option<u32> },
     /// The samples that a juror must judge, of those drawn in one window.
-    #[returns(Page<SampleKey, SampleKey>)]
+    #[returns(Page<Assignment, SampleKey>)]
     Assignments { juror: String, window: Window, start_after: Option<SampleKey>, limit: Option<u32> },
     /// The revealed verdicts of one juror on the samples drawn in one window.
     #[returns(Page<Verdict, SampleKey>)]
@@ -245,6 +245,15 @@ pub struct BatchResponse {
 pub struct SampleKey {
     pub batch: BatchId,
     pub draw: u32,
+}
+
+/// A sample that a juror must judge.
+#[cw_serde]
+#[derive(Eq, Copy)]
+pub struct Assignment {
+    pub sample: SampleKey,
+    /// The one page of the juror's verdicts of that window that may hold it.
+    pub page: u32,
 }
 
 #[cw_serde]

@@ -7,8 +7,8 @@ use cosmwasm_schema::cw_serde;
 
 use crate::fixed::{exp2_neg, ONE_Q32};
 
-/// Most entries of a row; an honest one has at most 24.
-pub const MAX_ENTRIES: usize = 64;
+/// Most entries of a row: the listed ones and the best by score. More would dilute the distance to the validator's numbers.
+pub const MAX_ENTRIES: usize = LISTED + 4;
 
 /// The most probable tokens that every row lists, whatever the request, or the whole vocabulary where that is smaller.
 pub const LISTED: usize = 20;

@@ -27,11 +27,14 @@ use std::process::ExitCode;
 
 use anyhow::{bail, Context, Result};
 use assay_sidecar::config::Config;
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{signal, SignalKind};
 use tracing_subscriber::EnvFilter;
 
+use crate::accounts::NODES;
 use crate::cheat::Cheat;
+use crate::parts::Parts;
 use crate::rundir::RunDir;
 use crate::scenario::Options;
 
@@ -59,9 +62,8 @@ struct RunArgs {
     /// Where the summary is written as JSON; without it, to standard output.
     #[arg(long)]
     summary: Option<PathBuf>,
-    /// Kills this node (alder, birch, cedar or rowan) between its first commitment to verdicts and their reveal, and
-    /// starts it again.
-    #[arg(long, value_name = "NAME")]
+    /// Kills this node between its first commitment to verdicts and their reveal, and starts it again.
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(NODES))]
     kill_before_reveal: Option<String>,
     /// A new or empty directory for logs, keys and databases, which is kept; without it, one that is deleted at success.
     #[arg(long)]
@@ -91,12 +93,9 @@ fn main() -> ExitCode {
 }
 
 fn start() -> Result<()> {
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()),
-        )
-        .with_writer(std::io::stderr)
-        .init();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     let cli = Cli::parse();
     let runtime = tokio::runtime::Runtime::new().context("no async runtime")?;
     match cli.command {
@@ -110,6 +109,7 @@ fn start() -> Result<()> {
 }
 
 async fn run(args: RunArgs) -> Result<()> {
+    let parts = Parts::find()?;
     let dir = RunDir::new(args.dir)?;
     let options = Options {
         cheat: args.cheat,
@@ -120,7 +120,7 @@ async fn run(args: RunArgs) -> Result<()> {
     };
     let mut terminated = signal(SignalKind::terminate())?;
     let outcome = tokio::select! {
-        outcome = scenario::run(&options, dir.path()) => outcome,
+        outcome = scenario::run(&options, &parts, dir.path()) => outcome,
         interrupted = tokio::signal::ctrl_c() => match interrupted {
             // With --keep this is how a run is meant to end.
             Ok(()) if options.keep => Ok(()),

@@ -75,6 +75,7 @@ impl Node {
                 // As soon as there are answers: when that is, the requester decides.
                 commit_every: 1,
                 commit_offset: 0,
+                min_fee: None,
                 max_batch: crate::preset::INFERENCES,
                 gather: Duration::from_millis(500),
             }),

@@ -72,7 +72,8 @@ fn end_with_parent(command: &mut Command) -> &mut Command {
             Ok(())
         });
     }
-    command.kill_on_drop(true)
+    // A group of its own: Ctrl-C is for this process, which then ends the others.
+    command.process_group(0).kill_on_drop(true)
 }
 
 fn program(command: &Command) -> std::path::Display<'_> {

@@ -3,16 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{bail, ensure, Context, Result};
+use anyhow::{bail, Context, Result};
 use assay_common::event::Event;
 use assay_common::msg::{BatchResponse, DueResponse, Page, QueryMsg};
 use tokio::task::JoinSet;
 use tokio::time::{interval, Instant, MissedTickBehavior};
 
-use crate::accounts::NODES;
 use crate::beacon::now;
 use crate::cheat::Cheat;
 use crate::history::{History, Settlement, VerdictPageId};
+use crate::parts::Parts;
 use crate::requests;
 use crate::setup::{self, Net, Wish};
 use crate::standing::Standing;
@@ -37,13 +37,10 @@ pub struct Options {
 }
 
 /// Runs the whole scenario in an empty directory.
-pub async fn run(options: &Options, dir: &Path) -> Result<()> {
+pub async fn run(options: &Options, parts: &Parts, dir: &Path) -> Result<()> {
     let begin = Instant::now();
-    if let Some(name) = &options.kill {
-        ensure!(NODES.contains(&name.as_str()), "no node is called {name}: they are {}", NODES.join(", "));
-    }
     let mut screen = Screen::new();
-    let wish = Wish { dir, cheat: options.cheat, epochs: options.epochs };
+    let wish = Wish { parts, dir, cheat: options.cheat, epochs: options.epochs };
     let (net, customers) = setup::start(&wish, &mut screen).await?;
     let schedule = net.schedule;
     let wait = schedule.asks(schedule.first, 0).saturating_sub(now()?);

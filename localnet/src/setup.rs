@@ -36,6 +36,7 @@ pub struct Net {
 
 /// What is asked for.
 pub struct Wish<'a> {
+    pub parts: &'a Parts,
     pub dir: &'a Path,
     pub cheat: Cheat,
     pub epochs: u64,
@@ -43,10 +44,10 @@ pub struct Wish<'a> {
 
 /// Brings the network up; the customers are ready to ask.
 pub async fn start(wish: &Wish<'_>, screen: &mut Screen) -> Result<(Net, Vec<Customer>)> {
-    let parts = Parts::find()?;
+    let parts = wish.parts;
     let model = ModelFile::read(&parts.model)?;
     screen.say(&format!("model: {}, SHA-256 {}", model.spec.name, model.spec.weights));
-    let calibration = calibration::obtain(&parts, model.spec.weights).await?;
+    let calibration = calibration::obtain(parts, model.spec.weights).await?;
     screen.say(&format!("calibration: {}", calibration.display()));
 
     let accounts = Accounts::generate(wish.dir)?;
@@ -66,7 +67,7 @@ pub async fn start(wish: &Wish<'_>, screen: &mut Screen) -> Result<(Net, Vec<Cus
     let governance = Member { contract: contract.clone(), ..governance };
     let (chain, sender) = governance.connect().await?;
     deploy::register_model(&sender, &model.spec, parts::digest(&calibration)?).await?;
-    let crew = Crew { wish, parts: &parts, model: &model, calibration, accounts: &accounts, contract };
+    let crew = Crew { wish, model: &model, calibration, accounts: &accounts, contract };
     let mut nodes = crew.launch(&chain, &wasmd, &beacon).await?;
 
     let requester = Member { rpc: &wasmd.rpc, contract: crew.contract, participant: &accounts.requester };
@@ -116,7 +117,6 @@ impl Member<'_> {
 /// What the four nodes are made from.
 struct Crew<'a> {
     wish: &'a Wish<'a>,
-    parts: &'a Parts,
     model: &'a ModelFile,
     calibration: PathBuf,
     accounts: &'a Accounts,
@@ -131,8 +131,8 @@ impl Crew<'_> {
         let stake = known.min_stake.u128() * preset::STAKE_IN_MINIMA;
         let shared = Shared {
             dir: self.wish.dir,
-            assayd: &self.parts.assayd,
-            model: &self.parts.model,
+            assayd: &self.wish.parts.assayd,
+            model: &self.wish.parts.model,
             calibration: &self.calibration,
             beacon: beacon.url(),
         };

@@ -102,6 +102,8 @@ pub struct ExecutorConfig {
     /// A batch is committed in every window whose number modulo this is `commit_offset`.
     pub commit_every: u32,
     pub commit_offset: u32,
+    /// The least fee for one inference; absent: the model's reference fee. Less may not even pay for the checks.
+    pub min_fee: Option<u64>,
     /// Answers generated together.
     #[serde(default = "default_max_batch")]
     pub max_batch: usize,

@@ -1,7 +1,8 @@
-//! The one thread that owns the model: it answers questions and recomputes what others answered, first come first served.
+//! The one thread that owns the model: it recomputes what others answered, and answers questions when none of that waits.
 //!
 //! A torch failure or panic fails the one job that met it; the thread, the model and every other job go on.
 
+use std::collections::VecDeque;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
@@ -233,7 +234,9 @@ impl Engine {
 
 /// Works off the queue until the last handle is gone.
 fn run(mut worker: impl Worker, mut queue: mpsc::UnboundedReceiver<Job>, counters: &Counters) {
-    while let Some(job) = queue.blocking_recv() {
+    let mut answers = VecDeque::new();
+    loop {
+        let Some(job) = next(&mut queue, &mut answers) else { return };
         match job {
             Job::Answer(questions, reply) => hand_over(reply, || answer(&mut worker, &questions, counters)),
             Job::Recompute(subject, reply) => hand_over(reply, || recompute(&mut worker, &subject, counters)),
@@ -241,6 +244,18 @@ fn run(mut worker: impl Worker, mut queue: mpsc::UnboundedReceiver<Job>, counter
             Job::Decode(ids, reply) => hand_over(reply, || Ok(worker.decode(&ids)?)),
         }
     }
+}
+
+/// The next job: recomputations have deadlines on the chain, so answers wait for them. `None` once the last handle is gone.
+fn next(queue: &mut mpsc::UnboundedReceiver<Job>, answers: &mut VecDeque<Job>) -> Option<Job> {
+    loop {
+        match queue.try_recv() {
+            Ok(job @ Job::Answer(..)) => answers.push_back(job),
+            Ok(job) => return Some(job),
+            Err(_) => break,
+        }
+    }
+    answers.pop_front().or_else(|| queue.blocking_recv())
 }
 
 /// Does a job unless nobody waits for it any more.

@@ -7,6 +7,7 @@ use anyhow::{bail, ensure, Context, Result};
 use assay_common::msg::{ModelResponse, NodeResponse, QueryMsg};
 use assay_common::params::Params;
 use backon::{ConstantBuilder, Retryable};
+use cosmwasm_std::Uint128;
 use tokio::signal::unix::{signal, SignalKind};
 use tokio_util::sync::CancellationToken;
 
@@ -160,6 +161,7 @@ impl Node {
                 vocabulary: spec.vocabulary,
                 context: bench.engine.context(),
                 params: self.params.clone(),
+                min_fee: config.min_fee.map_or(bench.reference_fee, Uint128::from),
             },
             config,
         }))
@@ -205,7 +207,7 @@ async fn load(
         known.calibration
     );
     tracing::info!(model.digest = %known.model, model.device = engine.device(), "model.loaded");
-    Ok(Bench { engine, calibration: Arc::new(calibration) })
+    Ok(Bench { engine, calibration: Arc::new(calibration), reference_fee: known.reference_fee })
 }
 
 /// The chain's record of the loaded model, if this node is registered for it.

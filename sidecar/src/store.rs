@@ -1,6 +1,7 @@
 //! The node's memory: one SQLite file, owned by one process, of one account on one chain.
 
 use std::fs::{File, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -120,13 +121,19 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     }
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
-    let options = File::options().create(true).truncate(false).write(true).open(name);
-    let file = options.map_err(unusable)?;
+    let file = private(Path::new(&name)).map_err(unusable)?;
+    // SQLite gives its other files the mode of this one: they hold prompts, which are nobody else's to read.
+    private(path).map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: path.into() }),
         Err(TryLockError::Error(source)) => Err(unusable(source)),
     }
+}
+
+/// Opens a file, and makes it for its owner alone where it is not there.
+fn private(path: &Path) -> std::io::Result<File> {
+    File::options().create(true).truncate(false).write(true).mode(0o600).open(path)
 }
 
 /// A number as SQLite keeps it; ids and heights never reach 2⁶³.

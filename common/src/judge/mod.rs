@@ -6,6 +6,7 @@
 
 mod calibration;
 mod distance;
+mod edge;
 mod perplexity;
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,7 @@ use crate::artifact::Artifact;
 use crate::ids::RunSeed;
 use crate::replay::{replay, Replay};
 use crate::row::Row;
-use crate::sampler::{kept, top_candidates, SamplingParams, MAX_CANDIDATES};
+use crate::sampler::{top_candidates, SamplingParams, MAX_CANDIDATES};
 use crate::verdict::{InvalidReason, Outcome};
 
 pub use calibration::{calibrate, Calibration, CalibrationError, Cell, HonestRun, Limit, MIN_RUNS};
@@ -67,12 +68,14 @@ pub fn measure(
     sampling: &SamplingParams,
     run_seed: &RunSeed,
 ) -> Position {
-    let candidates = top_candidates(surprisals, MAX_CANDIDATES);
-    let kept = &candidates[..kept(&candidates, sampling)];
-    let own_cut = (!sampling.filter_is_replayable()).then(|| kept.last()).flatten();
+    let candidates = top_candidates(surprisals, MAX_CANDIDATES + edge::REACH);
+    let edge = edge::Edge::new(&candidates, sampling);
+    let own_cut = (!sampling.filter_is_replayable()).then(|| edge.own_cut(&row.cut)).flatten();
+    let drawn =
+        perplexity::Drawn { token: row.token, temperature_milli: sampling.temperature_milli, position };
     Position {
         distance: distance::normalised(row, &candidates, own_cut, log_probabilities),
-        margin: perplexity::margin(row.token, kept, sampling.temperature_milli, run_seed, position),
+        margin: perplexity::margin(&drawn, edge.surely_kept(), edge.perhaps_kept(), run_seed),
     }
 }
 

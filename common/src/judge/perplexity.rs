@@ -15,21 +15,24 @@ const STEEPNESS: f64 = 6.0;
 /// Scores are in thousandths of Q24 bits.
 const SCORE_PER_BIT: f64 = 1000.0 * 16_777_216.0;
 
-/// Nats by which the best of the validator's candidates beats the emitted token, at most [`CLIP`]; 0 where it is the best.
+/// A token that an executor drew, and how.
+pub struct Drawn {
+    pub token: TokenId,
+    pub temperature_milli: u32,
+    pub position: u32,
+}
+
+/// Nats by which the best of the candidates beats the emitted token, at most [`CLIP`]; 0 where it is the best.
 ///
-/// `kept` are the validator's candidates after the filters; a token outside them is as wrong as can be.
-pub fn margin(
-    emitted: TokenId,
-    kept: &[Entry],
-    temperature_milli: u32,
-    run_seed: &RunSeed,
-    position: u32,
-) -> f64 {
-    let mut words = PositionNoise::new(run_seed, position);
-    let mut z = |entry: &Entry| score(entry.surprisal, temperature_milli, noise(words.word(entry.token)));
-    let Some(own) = kept.iter().find(|entry| entry.token == emitted).map(&mut z) else { return CLIP };
-    let best = kept.iter().map(z).max().unwrap_or(own);
-    let nats = best.saturating_sub(own) as f64 / SCORE_PER_BIT * std::f64::consts::LN_2;
+/// `surely` are the validator's candidates that the filters keep whatever the rounding, `perhaps` those that they may keep:
+/// the emitted token may be any of these, but only the former can beat it. One outside both is as wrong as can be.
+pub fn margin(drawn: &Drawn, surely: &[Entry], perhaps: &[Entry], run_seed: &RunSeed) -> f64 {
+    let mut words = PositionNoise::new(run_seed, drawn.position);
+    let temperature = drawn.temperature_milli;
+    let mut z = |entry: &Entry| score(entry.surprisal, temperature, noise(words.word(entry.token)));
+    let Some(own) = perhaps.iter().find(|entry| entry.token == drawn.token).map(&mut z) else { return CLIP };
+    let best = surely.iter().map(z).max().unwrap_or(own);
+    let nats = best.saturating_sub(own).max(0) as f64 / SCORE_PER_BIT * std::f64::consts::LN_2;
     nats.min(CLIP)
 }
 
@@ -56,16 +59,18 @@ mod tests {
         let params =
             SamplingParams { temperature_milli: 1_000, top_k: 0, top_p_ppm: 1_000_000, min_p_ppm: 0 };
         for position in 0..50 {
-            let drawn = sample_full(&own, &params, &SEED, position).expect("parameters in range").row.token;
-            assert_eq!(margin(drawn, &own, 1_000, &SEED, position), 0.0);
-            let other = TokenId((drawn.0 + 1) % 200);
-            assert!(margin(other, &own, 1_000, &SEED, position) > 0.0);
+            let token = sample_full(&own, &params, &SEED, position).expect("parameters in range").row.token;
+            let drawn = |token| Drawn { token, temperature_milli: 1_000, position };
+            assert_eq!(margin(&drawn(token), &own, &own, &SEED), 0.0);
+            assert!(margin(&drawn(TokenId((token.0 + 1) % 200)), &own, &own, &SEED) > 0.0);
         }
     }
 
     #[test]
     fn a_token_that_the_filters_drop_is_as_wrong_as_can_be() {
-        assert_eq!(margin(TokenId(100), &candidates()[..10], 1_000, &SEED, 0), CLIP);
+        let (own, drawn) =
+            (candidates(), Drawn { token: TokenId(100), temperature_milli: 1_000, position: 0 });
+        assert_eq!(margin(&drawn, &own[..10], &own[..12], &SEED), CLIP);
         assert!(to_unit_interval(CLIP) > 0.9);
         assert_eq!(to_unit_interval(0.0), 0.0);
     }

@@ -12,8 +12,8 @@ use crate::epoch::Book;
 use crate::error::ContractError;
 use crate::pools::{self, Pools};
 use crate::state::{
-    Batch, ExecutorEpoch, Session, BATCHES, EPOCH_BATCHES, LAST_BATCH, NODES, POOLS, SESSIONS, UNDRAWN,
-    UNSETTLED,
+    Batch, ExecutorEpoch, Session, BATCHES, BEACONS, EPOCH_BATCHES, LAST_BATCH, NODES, POOLS, SESSIONS,
+    UNDRAWN, UNSETTLED,
 };
 use crate::tx::Tx;
 use crate::{model, node, session, table};
@@ -65,6 +65,10 @@ pub fn commit(
 ) -> Result<Response, ContractError> {
     let Commitment { model, root, claims } = commitment;
     let (window, epoch, params) = (tx.window()?, tx.time.epoch, &tx.config.params);
+    let round = params.beacon.round(&params.clock, window);
+    if BEACONS.has(storage, round.0) {
+        return Err(ContractError::DrawKnown { round });
+    }
     let mut node = node::serving(storage, &tx.sender, &model)?;
     check_others(storage, tx, &model)?;
     let rate_now = node.reputation.rate_q32(&params.reputation);
@@ -83,7 +87,7 @@ pub fn commit(
         claims: claimed.ranges,
         window,
         epoch,
-        round: params.beacon.round(&params.clock, window),
+        round,
         rate_q32,
         fees: claimed.fees,
         verdict_fee: params.verdict_fee(model::load(storage, &model)?.reference_fee),

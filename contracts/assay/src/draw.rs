@@ -1,12 +1,16 @@
 //! Draw: the samples of a batch and their juries, out of the beacon.
 
+use std::collections::BTreeMap;
+
 use assay_common::draw;
 use assay_common::event::Event;
 use assay_common::ids::BatchId;
-use cosmwasm_std::{Empty, Response, Storage};
+use cosmwasm_std::{Addr, Response, Storage};
 
 use crate::error::ContractError;
-use crate::state::{Batch, Sample, Seat, ASSIGNMENTS, BATCHES, BEACONS, EPOCHS, SAMPLES, UNDRAWN, UNTALLIED};
+use crate::state::{
+    Batch, Sample, Seat, ASSIGNMENTS, BATCHES, BEACONS, EPOCHS, SAMPLES, SEATS, UNDRAWN, UNTALLIED,
+};
 use crate::table::StakeTable;
 use crate::tx::Tx;
 use crate::{batch, epoch, table};
@@ -32,14 +36,23 @@ pub fn page(storage: &mut dyn Storage, tx: &Tx, id: BatchId, limit: u32) -> Resu
     let table = table::in_force(storage, &batch.model, batch.epoch)?;
     let jury_of = jury(&batch, &table, &seed);
 
+    let mut seats: BTreeMap<Addr, u32> = BTreeMap::new();
     let (from, to) = (batch.drawn, batch.drawn.saturating_add(limit).min(batch.samples));
     for number in from..to {
         let index = draw::index(&seed, batch.count, number);
         let sample = Sample { index, window, seats: jury_of(index), outcome: None };
         for seat in &sample.seats {
-            ASSIGNMENTS.save(storage, ((&seat.juror, window.0), (id.0, number)), &Empty {})?;
+            let taken = match seats.get(&seat.juror) {
+                Some(taken) => *taken,
+                None => SEATS.may_load(storage, (&seat.juror, window.0))?.unwrap_or(0),
+            };
+            ASSIGNMENTS.save(storage, ((&seat.juror, window.0), (id.0, number)), &taken)?;
+            seats.insert(seat.juror.clone(), taken.saturating_add(1));
         }
         SAMPLES.save(storage, (id.0, number), &sample)?;
+    }
+    for (juror, taken) in &seats {
+        SEATS.save(storage, (juror, window.0), taken)?;
     }
     if batch.first_open == from {
         UNTALLIED.save(storage, (window.0, id.0), &from)?;

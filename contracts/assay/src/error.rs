@@ -110,6 +110,8 @@ pub enum ContractError {
     TooEarly { window: Window, opens: Window, now: Window },
     #[error("for samples drawn in window {window} this closed with window {closes}, now is {now}")]
     TooLate { window: Window, closes: Window, now: Window },
+    #[error("beacon round {round} is posted, so what it draws is known; commit in the next window")]
+    DrawKnown { round: Round },
     #[error("page {page}: below {pages} expected")]
     BadPage { page: u32, pages: u32 },
     #[error("page {page} of window {window} is committed")]
@@ -130,6 +132,10 @@ pub enum ContractError {
     WrongWindow { batch: BatchId, draw: u32, drawn: Window, page: Window },
     #[error("juror {juror} has no seat on draw {draw} of batch {batch}")]
     NotSeated { juror: String, batch: BatchId, draw: u32 },
+    #[error(
+        "draw {draw} of batch {batch} belongs on page {belongs} of this juror's verdicts, not on {page}"
+    )]
+    WrongPage { batch: BatchId, draw: u32, page: u32, belongs: u32 },
     #[error("there is a verdict of this juror on draw {draw} of batch {batch}")]
     DuplicateVerdict { batch: BatchId, draw: u32 },
 

@@ -74,7 +74,9 @@ fn dearest_stake(storage: &dyn Storage, tx: &Tx, models: &[ModelDigest]) -> Resu
 fn check_endpoint(endpoint: &str) -> Result<(), ContractError> {
     let rest = endpoint.strip_prefix("http://").or_else(|| endpoint.strip_prefix("https://"));
     let named = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
-    if named && endpoint.len() <= MAX_ENDPOINT && endpoint.bytes().all(|byte| byte.is_ascii_graphic()) {
+    // Others append paths to it: whatever would end the path or name another host makes them ask what they did not mean to.
+    let plain = endpoint.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#@\\".contains(&byte));
+    if named && plain && endpoint.len() <= MAX_ENDPOINT {
         Ok(())
     } else {
         Err(ContractError::BadEndpoint { endpoint: endpoint.into() })

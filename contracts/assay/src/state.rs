@@ -171,8 +171,10 @@ pub const BATCHES: Map<u64, Batch> = Map::new("batch");
 pub const SAMPLES: Map<(u64, u32), Sample> = Map::new("sample");
 /// Maps a beacon round to its randomness.
 pub const BEACONS: Map<u64, Randomness> = Map::new("beacon");
-/// Holds ((juror, window of the draw), (batch, draw)) for each seat.
-pub const ASSIGNMENTS: Map<SeatKey, Empty> = Map::new("assignment");
+/// Maps ((juror, window of the draw), (batch, draw)) of each seat to its number among the juror's seats of that window.
+pub const ASSIGNMENTS: Map<SeatKey, u32> = Map::new("assignment");
+/// Maps (juror, window of the draw) to how many seats the juror has there.
+pub const SEATS: Map<(&Addr, u64), u32> = Map::new("seats");
 /// Maps (juror, window of the draw, page) to what the juror committed to.
 pub const COMMITMENTS: Map<(&Addr, u64, u32), PageCommitment> = Map::new("commitment");
 /// Maps (executor, epoch) to the executor's account of that epoch.

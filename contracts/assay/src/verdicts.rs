@@ -5,18 +5,16 @@
 use assay_common::event::Event;
 use assay_common::ids::{Digest, Window};
 use assay_common::verdict::{Verdict, VerdictPage};
-use cosmwasm_std::{Addr, HexBinary, Order, Response, Storage};
+use cosmwasm_std::{Addr, HexBinary, Response, Storage};
 
 use crate::error::ContractError;
-use crate::state::{PageCommitment, ASSIGNMENTS, COMMITMENTS, SAMPLES};
+use crate::state::{PageCommitment, ASSIGNMENTS, COMMITMENTS, SAMPLES, SEATS};
 use crate::tx::Tx;
 
 /// Windows after the draw in which commitments are still taken.
 const COMMIT_WINDOWS: u64 = 1;
 /// Windows from the draw to the one of the reveals.
 const REVEAL_AFTER: u64 = 2;
-/// Verdicts of one juror on the draws of one window; no juror has more seats, so more pages only cost storage.
-const MAX_VERDICTS: u32 = 65_536;
 /// Bytes of a salt: HMAC-SHA-256.
 const SALT_BYTES: usize = 32;
 
@@ -39,12 +37,13 @@ pub fn commit(
     if now > closes {
         return Err(ContractError::TooLate { window, closes, now });
     }
-    let pages = MAX_VERDICTS.div_ceil(tx.config.params.limits.verdict_page);
+    let seats = SEATS.may_load(storage, (&tx.sender, window.0))?.unwrap_or(0);
+    if seats == 0 {
+        return Err(ContractError::NotAssigned { juror: tx.sender.to_string(), window });
+    }
+    let pages = seats.div_ceil(tx.config.params.limits.verdict_page);
     if page >= pages {
         return Err(ContractError::BadPage { page, pages });
-    }
-    if !is_assigned(storage, &tx.sender, window)? {
-        return Err(ContractError::NotAssigned { juror: tx.sender.to_string(), window });
     }
     let key = (&tx.sender, window.0, page);
     if COMMITMENTS.has(storage, key) {
@@ -52,12 +51,6 @@ pub fn commit(
     }
     COMMITMENTS.save(storage, key, &PageCommitment { hash, revealed: false })?;
     Ok(Response::new().add_event(Event::VerdictsCommitted { juror: tx.sender.to_string(), window, page }))
-}
-
-fn is_assigned(storage: &dyn Storage, juror: &Addr, window: Window) -> Result<bool, ContractError> {
-    let seats = ASSIGNMENTS.prefix((juror, window.0));
-    let first = seats.keys(storage, None, None, Order::Ascending).next();
-    Ok(first.transpose()?.is_some())
 }
 
 /// The page that the sender shows.
@@ -91,6 +84,7 @@ pub fn reveal(
     }
     open_commitment(storage, tx, &page, salt)?;
     for verdict in &page.verdicts {
+        check_page(storage, &tx.sender, (window, page.page, most), verdict)?;
         record(storage, &tx.sender, window, verdict)?;
     }
     let VerdictPage { juror, window, page, .. } = page;
@@ -119,6 +113,23 @@ fn open_commitment(
     }
     COMMITMENTS.save(storage, key, &PageCommitment { revealed: true, ..commitment })?;
     Ok(())
+}
+
+/// A seat's verdict belongs on one page: else a juror could commit to every outcome, and open the one that the others chose.
+fn check_page(
+    storage: &dyn Storage,
+    juror: &Addr,
+    (window, page, most): (Window, u32, u32),
+    verdict: &Verdict,
+) -> Result<(), ContractError> {
+    let Verdict { batch, draw, .. } = *verdict;
+    let Some(seat) = ASSIGNMENTS.may_load(storage, ((juror, window.0), (batch.0, draw)))? else {
+        return Ok(());
+    };
+    match seat.checked_div(most) {
+        Some(belongs) if belongs != page => Err(ContractError::WrongPage { batch, draw, page, belongs }),
+        _ => Ok(()),
+    }
 }
 
 fn record(

@@ -29,6 +29,8 @@ pub struct Terms {
     /// The most tokens of prompt and answer together.
     pub context: u32,
     pub params: Params,
+    /// The least fee for one inference.
+    pub min_fee: Uint128,
 }
 
 /// Why a request is not answered.
@@ -66,6 +68,8 @@ pub enum Refusal {
     Paid { nonce: Nonce, paid: Nonce },
     #[error("nonce {nonce} is more than {MAX_AHEAD} ahead of {paid}, the last one paid on chain")]
     TooFarAhead { nonce: Nonce, paid: Nonce },
+    #[error("the session pays {fee} for an inference, this executor asks for at least {least}")]
+    Fee { fee: Uint128, least: Uint128 },
     #[error("the escrow of {escrow} does not cover {count} inferences at {fee}, up to nonce {nonce}")]
     Escrow { escrow: Uint128, count: u64, fee: Uint128, nonce: Nonce },
 }
@@ -83,7 +87,7 @@ impl Refusal {
             | Self::AnswerLength { .. }
             | Self::Context { .. }
             | Self::RequestModel { .. } => StatusCode::BAD_REQUEST,
-            Self::Escrow { .. } => StatusCode::PAYMENT_REQUIRED,
+            Self::Escrow { .. } | Self::Fee { .. } => StatusCode::PAYMENT_REQUIRED,
             Self::Executor { .. } | Self::SessionModel { .. } | Self::Voucher(_) => StatusCode::FORBIDDEN,
             Self::Paid { .. } | Self::TooFarAhead { .. } => StatusCode::CONFLICT,
             Self::Expired { .. } => StatusCode::GONE,
@@ -109,7 +113,7 @@ pub fn admit(
     let salt = check_content(asked, terms)?;
     check_session(asked, session, now, terms)?;
     check_lengths(asked, session, terms)?;
-    check_payment(asked, session)?;
+    check_payment(asked, session, terms)?;
     let inference = inference_id(&terms.domain, asked.session, asked.nonce);
     Ok(Question {
         request: asked.request.clone(),
@@ -184,7 +188,10 @@ fn check_lengths(asked: &AnswerRequest, session: &SessionResponse, terms: &Terms
     Ok(())
 }
 
-fn check_payment(asked: &AnswerRequest, session: &SessionResponse) -> Result<(), Refusal> {
+fn check_payment(asked: &AnswerRequest, session: &SessionResponse, terms: &Terms) -> Result<(), Refusal> {
+    if session.fee < terms.min_fee {
+        return Err(Refusal::Fee { fee: session.fee, least: terms.min_fee });
+    }
     let (nonce, paid) = (asked.nonce, session.nonce);
     let count = nonce.0.saturating_sub(paid.0);
     if count == 0 {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use assay_common::artifact::Artifact;
 use assay_common::ids::RunSeed;
-use assay_common::row::{encode_leaf, Entry, Row, Surprisal, TokenId};
+use assay_common::row::{encode_leaf, Entry, Row, Surprisal, TokenId, MAX_ENTRIES};
 use assay_common::sampler::{sample_full, top_candidates, SamplingParams, MAX_CANDIDATES};
 
 use crate::engine::{Answerer, AnswererFactory, Question};
@@ -76,6 +76,11 @@ pub fn rows_for(model: &Model, question: &Question, tokens: &[u32]) -> Result<Ar
         let emitted = Entry { surprisal, token: row.token };
         if let Err(place) = row.entries.binary_search(&emitted) {
             row.entries.insert(place, emitted);
+            if row.entries.len() > MAX_ENTRIES {
+                // The least probable that is not the emitted one makes room.
+                let last = row.entries.len() - 1;
+                row.entries.remove(if row.entries[last] == emitted { last - 1 } else { last });
+            }
         }
         leaves.push(encode_leaf(scored.position, &row));
     })?;

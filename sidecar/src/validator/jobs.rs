@@ -73,6 +73,8 @@ pub struct Seat {
     pub key: SampleKey,
     /// Window of the draw.
     pub window: Window,
+    /// The page of this juror's verdicts that the contract takes it on.
+    pub page: u32,
     /// Second at which the chain takes no more commitments to a verdict on it.
     pub deadline: u64,
 }
@@ -121,12 +123,13 @@ pub async fn insert(tx: &mut Transaction<'static, Sqlite>, seats: &[Seat]) -> Re
     let mut new = Vec::new();
     for seat in seats {
         let done = sqlx::query(
-            "INSERT INTO jobs (batch, draw, draw_window, deadline) VALUES (?, ?, ?, ?)
+            "INSERT INTO jobs (batch, draw, draw_window, seat_page, deadline) VALUES (?, ?, ?, ?, ?)
              ON CONFLICT (batch, draw) DO NOTHING",
         )
         .bind(stored(seat.key.batch.0)?)
         .bind(seat.key.draw)
         .bind(stored(seat.window.0)?)
+        .bind(seat.page)
         .bind(stored(seat.deadline)?)
         .execute(&mut **tx)
         .await?;
@@ -192,6 +195,9 @@ pub(super) fn log(key: SampleKey, state: State, detail: &dyn std::fmt::Display) 
 
 /// Takes the job with the earliest deadline that a step of the pipeline waits for, until `lease` has passed.
 ///
+/// What has failed before comes after what was not tried yet: one executor that does not answer must not use up the time
+/// in which the others' artifacts could be judged.
+///
 /// # Errors
 /// The store fails.
 pub async fn claim(store: &Store, now_ms: u64, lease: Duration) -> Result<Option<Job>, StoreError> {
@@ -199,7 +205,7 @@ pub async fn claim(store: &Store, now_ms: u64, lease: Duration) -> Result<Option
         "UPDATE jobs SET lease_until = ? WHERE id = (
              SELECT id FROM jobs
              WHERE state IN ('sampled', 'fetched', 'recomputed') AND lease_until <= ?
-             ORDER BY deadline, id LIMIT 1)
+             ORDER BY attempts, deadline, id LIMIT 1)
          RETURNING *",
     )
     .bind(later(now_ms, lease)?)
@@ -329,6 +335,7 @@ fn job(row: &SqliteRow) -> Result<Job, StoreError> {
     let seat = Seat {
         key: key(row)?,
         window: Window(loaded(row.try_get("draw_window")?)?),
+        page: row.try_get("seat_page")?,
         deadline: loaded(row.try_get("deadline")?)?,
     };
     let evidence: Option<Vec<u8>> = row.try_get("evidence")?;

@@ -20,7 +20,7 @@ use assay_common::judge::Calibration;
 use assay_common::msg::{BatchResponse, QueryMsg, SampleKey, SampleResponse, SessionResponse};
 use assay_common::params::Params;
 use assay_common::session::run_seed;
-use cosmwasm_std::HexBinary;
+use cosmwasm_std::{HexBinary, Uint128};
 use serde::{Deserialize, Serialize};
 
 use crate::chain::{Chain, ChainError, Sender};
@@ -55,6 +55,8 @@ impl Juror {
 pub struct Bench {
     pub engine: Engine,
     pub calibration: Arc<Calibration>,
+    /// What an inference of this model costs on average, as governance has it.
+    pub reference_fee: Uint128,
 }
 
 /// What the chain says about a sampled inference; none of it changes after the draw.

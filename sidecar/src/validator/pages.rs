@@ -71,21 +71,25 @@ pub struct StoredPage {
     pub pending: Option<Pending>,
 }
 
-/// Puts up to `limit` judged jobs of a window that are on no page yet on a new one; `None` where there are none.
+/// Puts the judged jobs of a window that belong on its next page on that page; `None` where there are none.
+///
+/// A page is made once: what is judged after that is too late for it.
 ///
 /// # Errors
 /// The store fails.
-pub async fn assemble(store: &Store, window: Window, limit: u32) -> Result<Option<StoredPage>, StoreError> {
+pub async fn assemble(store: &Store, window: Window) -> Result<Option<StoredPage>, StoreError> {
     let mut tx = store.begin().await?;
     let at = stored(window.0)?;
-    let verdicts = unassigned(&mut tx, at, limit).await?;
-    if verdicts.is_empty() {
-        return Ok(None);
-    }
-    let page: u32 = sqlx::query_scalar("SELECT COALESCE(MAX(page) + 1, 0) FROM pages WHERE draw_window = ?")
-        .bind(at)
-        .fetch_one(&mut *tx)
-        .await?;
+    let next: Option<u32> = sqlx::query_scalar(
+        "SELECT MIN(seat_page) FROM jobs
+         WHERE draw_window = ?1 AND state = 'judged'
+         AND seat_page NOT IN (SELECT page FROM pages WHERE draw_window = ?1)",
+    )
+    .bind(at)
+    .fetch_one(&mut *tx)
+    .await?;
+    let Some(page) = next else { return Ok(None) };
+    let verdicts = of_page(&mut tx, at, page).await?;
     sqlx::query("INSERT INTO pages (draw_window, page, verdicts) VALUES (?, ?, ?)")
         .bind(at)
         .bind(page)
@@ -105,18 +109,18 @@ pub async fn assemble(store: &Store, window: Window, limit: u32) -> Result<Optio
     Ok(Some(StoredPage { window, page, verdicts, state: PageState::Assembled, pending: None }))
 }
 
-async fn unassigned(
+async fn of_page(
     tx: &mut Transaction<'static, Sqlite>,
     window: i64,
-    limit: u32,
+    page: u32,
 ) -> Result<Vec<Verdict>, StoreError> {
     let rows = sqlx::query(
         "SELECT batch, draw, outcome FROM jobs
-         WHERE draw_window = ? AND state = 'judged' AND page IS NULL
-         ORDER BY batch, draw LIMIT ?",
+         WHERE draw_window = ? AND state = 'judged' AND seat_page = ?
+         ORDER BY batch, draw",
     )
     .bind(window)
-    .bind(limit)
+    .bind(page)
     .fetch_all(&mut **tx)
     .await?;
     let verdict = |row: &SqliteRow| -> Result<Verdict, StoreError> {

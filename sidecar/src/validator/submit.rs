@@ -153,7 +153,7 @@ async fn assemble(
     let left = Duration::from_secs(end.saturating_sub(clock.now));
     let unjudged = jobs::unjudged(&juror.store, drawn).await?;
     if is_time_to_assemble(unjudged, left, juror.config.commit_margin) {
-        while pages::assemble(&juror.store, drawn, juror.params.limits.verdict_page).await?.is_some() {}
+        while pages::assemble(&juror.store, drawn).await?.is_some() {}
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use assay_common::event::Event;
 use assay_common::ids::{BatchId, Window};
-use assay_common::msg::{Page, QueryMsg, SampleKey};
+use assay_common::msg::{Assignment, Page, QueryMsg, SampleKey};
 use assay_common::params::ClockParams;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -147,7 +147,7 @@ async fn seats_of_draw(
         Some(draw) => SampleKey { batch, draw },
         None => SampleKey { batch: BatchId(batch.0.saturating_sub(1)), draw: u32::MAX },
     };
-    let within = |key: &SampleKey| key.batch == batch && key.draw < draws.end;
+    let within = |sample: &SampleKey| sample.batch == batch && sample.draw < draws.end;
     let clock = juror.params.clock;
     collect(&clock, window, Some(before), within, |start_after| ask(juror, window, start_after)).await
 }
@@ -156,7 +156,7 @@ async fn ask(
     juror: &Juror,
     window: Window,
     start_after: Option<SampleKey>,
-) -> Result<Page<SampleKey, SampleKey>, ChainError> {
+) -> Result<Page<Assignment, SampleKey>, ChainError> {
     let juror_address = juror.address().to_string();
     let query = QueryMsg::Assignments { juror: juror_address, window, start_after, limit: Some(PAGE) };
     juror.chain.query(&query).await
@@ -172,17 +172,17 @@ async fn collect<F, Fut>(
 ) -> Result<Vec<Seat>, ChainError>
 where
     F: Fn(Option<SampleKey>) -> Fut,
-    Fut: Future<Output = Result<Page<SampleKey, SampleKey>, ChainError>>,
+    Fut: Future<Output = Result<Page<Assignment, SampleKey>, ChainError>>,
 {
     let deadline = clock.end(Window(window.0.saturating_add(1)));
     let mut seats = Vec::new();
     loop {
         let page = ask(start_after).await?;
-        for key in page.items {
+        for Assignment { sample: key, page } in page.items {
             if !within(&key) {
                 return Ok(seats);
             }
-            seats.push(Seat { key, window, deadline });
+            seats.push(Seat { key, window, page, deadline });
         }
         match page.next_start_after {
             Some(next) => start_after = Some(next),

@@ -246,6 +246,7 @@ impl Suite {
             vocabulary: VOCABULARY,
             context: CONTEXT,
             params: params(),
+            min_fee: Uint128::new(10),
         };
         let gather = Duration::from_millis(50);
         let desk = Desk::open(Parts {
@@ -255,7 +256,7 @@ impl Suite {
             engine: engine.clone(),
             inferences: inferences.clone(),
             terms,
-            config: ExecutorConfig { commit_every: 1, commit_offset: 0, max_batch: 8, gather },
+            config: ExecutorConfig { commit_every: 1, commit_offset: 0, min_fee: None, max_batch: 8, gather },
         });
         let stop = CancellationToken::new();
         let identity = http::Identity {

@@ -12,7 +12,7 @@ const LEASE: Duration = Duration::from_secs(60);
 const ABSTAIN: Outcome = Outcome::Inconclusive { reason: AbstainReason::NoModel };
 
 fn seat(batch: u64, draw: u32, window: u64) -> Seat {
-    Seat { key: key(batch, draw), window: Window(window), deadline: end_of(window + 1) }
+    Seat { key: key(batch, draw), window: Window(window), page: 0, deadline: end_of(window + 1) }
 }
 
 #[tokio::test]

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use assay_common::digest::{sha256, Domain};
 use assay_common::event::Event;
 use assay_common::ids::{Digest, Window};
-use assay_common::msg::{ClockResponse, CommitmentResponse, ExecuteMsg, Page, QueryMsg, SampleKey};
+use assay_common::msg::{
+    Assignment, ClockResponse, CommitmentResponse, ExecuteMsg, Page, QueryMsg, SampleKey,
+};
 use assay_common::params::ClockParams;
 use assay_common::verdict::{Verdict, VerdictPage};
 use assay_sidecar::chain::account::verify;
@@ -245,9 +247,11 @@ impl State {
             QueryMsg::Assignments { window, start_after, .. } => {
                 // One to a page, so that paging is met.
                 let all = self.seats.get(&window).into_iter().flatten();
-                let mut rest = all.filter(|key| start_after.is_none_or(|after| **key > after));
-                let items: Vec<SampleKey> = rest.next().copied().into_iter().collect();
-                let next_start_after = rest.next().and(items.last().copied());
+                let all =
+                    (0u32..).zip(all).map(|(number, key)| Assignment { sample: *key, page: number / 2 });
+                let mut rest = all.filter(|seat| start_after.is_none_or(|after| seat.sample > after));
+                let items: Vec<Assignment> = rest.next().into_iter().collect();
+                let next_start_after = rest.next().and(items.last().map(|seat| seat.sample));
                 json!(Page { items, next_start_after })
             }
             _ => {
@@ -284,6 +288,17 @@ impl State {
                 };
                 if *revealed || shown.commitment(&self.domain, salt) != *hash {
                     return Err("mismatch, or revealed already".into());
+                }
+                let seats = self.seats.get(window).ok_or("no seats")?;
+                let belongs = |verdict: &Verdict| {
+                    let key = SampleKey { batch: verdict.batch, draw: verdict.draw };
+                    seats
+                        .iter()
+                        .position(|seat| *seat == key)
+                        .is_some_and(|number| number / 2 == *page as usize)
+                };
+                if !verdicts.iter().all(belongs) {
+                    return Err("a verdict belongs on another page".into());
                 }
                 Ok(())
             }

@@ -22,7 +22,10 @@ async fn seated(suite: &Suite, store: &Store, judged: usize) {
     let keys = KEYS.map(|(batch, draw)| key(batch, draw));
     suite.node.state().seats.insert(DRAWN, keys.to_vec());
     suite.node.state().ticking = true;
-    let seats = keys.map(|key| Seat { key, window: DRAWN, deadline: end_of(5) });
+    let seats: Vec<Seat> = (0u32..)
+        .zip(keys)
+        .map(|(number, key)| Seat { key, window: DRAWN, page: number / 2, deadline: end_of(5) })
+        .collect();
     jobs::record(store, 10, &seats).await.unwrap();
     judge(store, judged).await;
 }

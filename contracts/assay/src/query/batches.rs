@@ -2,7 +2,7 @@
 
 use assay_common::ids::{BatchId, Nonce, SessionId, Window};
 use assay_common::msg::{
-    BatchResponse, ClaimedRange, CommitmentResponse, Page, SampleKey, SampleResponse, Seat,
+    Assignment, BatchResponse, ClaimedRange, CommitmentResponse, Page, SampleKey, SampleResponse, Seat,
 };
 use assay_common::session::inference_id;
 use assay_common::verdict::Verdict;
@@ -11,7 +11,7 @@ use cw_storage_plus::Bound;
 
 use super::paging;
 use crate::error::ContractError;
-use crate::state::{Batch, Config, Sample, ASSIGNMENTS, BATCHES, COMMITMENTS, SAMPLES};
+use crate::state::{Batch, Config, Sample, ASSIGNMENTS, BATCHES, COMMITMENTS, CONFIG, SAMPLES};
 use crate::tally;
 
 pub fn batch(storage: &dyn Storage, id: BatchId) -> Result<BatchResponse, ContractError> {
@@ -120,8 +120,12 @@ pub fn assignments(
     window: Window,
     start_after: Option<SampleKey>,
     limit: Option<u32>,
-) -> Result<Page<SampleKey, SampleKey>, ContractError> {
-    let found = seats(storage, juror, window, start_after).map(|key| key.map(|key| (key, key)));
+) -> Result<Page<Assignment, SampleKey>, ContractError> {
+    let verdict_page = CONFIG.load(storage)?.params.limits.verdict_page;
+    let found = seats(storage, juror, window, start_after).map(|seat| {
+        let (sample, number) = seat?;
+        Ok((sample, Assignment { sample, page: number.checked_div(verdict_page).unwrap_or(0) }))
+    });
     paging::page(found, paging::limit(limit))
 }
 
@@ -133,8 +137,8 @@ pub fn verdicts(
     start_after: Option<SampleKey>,
     limit: Option<u32>,
 ) -> Result<Page<Verdict, SampleKey>, ContractError> {
-    let found = seats(storage, juror, window, start_after).map(|key| {
-        let key = key?;
+    let found = seats(storage, juror, window, start_after).map(|seat| {
+        let (key, _) = seat?;
         let sample = tally::load(storage, key.batch, key.draw)?;
         let seat = sample.seats.into_iter().find(|seat| seat.juror == *juror);
         let verdict = seat.and_then(|seat| seat.verdict);
@@ -149,12 +153,12 @@ fn seats<'a>(
     juror: &'a Addr,
     window: Window,
     start_after: Option<SampleKey>,
-) -> impl Iterator<Item = Result<SampleKey, ContractError>> + 'a {
+) -> impl Iterator<Item = Result<(SampleKey, u32), ContractError>> + 'a {
     let start = start_after.map(|after| Bound::exclusive((after.batch.0, after.draw)));
-    let keys = ASSIGNMENTS.prefix((juror, window.0)).keys(storage, start, None, Order::Ascending);
-    keys.map(|key| {
-        let (batch, draw) = key?;
-        Ok(SampleKey { batch: BatchId(batch), draw })
+    let seats = ASSIGNMENTS.prefix((juror, window.0)).range(storage, start, None, Order::Ascending);
+    seats.map(|seat| {
+        let ((batch, draw), number) = seat?;
+        Ok((SampleKey { batch: BatchId(batch), draw }, number))
     })
 }
 

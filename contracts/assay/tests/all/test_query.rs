@@ -1,6 +1,6 @@
 use assay_common::ids::{BatchId, Epoch, SessionId, Window};
 use assay_common::msg::{
-    BatchResponse, ClockResponse, DueSettle, DueTally, EpochResponse, ExecuteMsg, ModelResponse,
+    Assignment, BatchResponse, ClockResponse, DueSettle, DueTally, EpochResponse, ExecuteMsg, ModelResponse,
     NodeResponse, Page, QueryMsg, SampleKey, SessionResponse,
 };
 use assay_common::params::Params;
@@ -134,13 +134,13 @@ fn assignments_come_in_the_order_of_batch_and_draw() {
     let expected: Vec<SampleKey> =
         (1..=3).flat_map(|batch| (0..5).map(move |draw| SampleKey { batch: BatchId(batch), draw })).collect();
     for limit in [1, 4, 15, 100] {
-        let found: Vec<SampleKey> = suite.collect(|start_after| QueryMsg::Assignments {
+        let found: Vec<Assignment> = suite.collect(|start_after| QueryMsg::Assignments {
             juror: juror.to_string(),
             window: Window(1),
             start_after,
             limit: Some(limit),
         });
-        assert_eq!(found, expected);
+        assert_eq!(found.iter().map(|seat| seat.sample).collect::<Vec<_>>(), expected);
     }
 }
 

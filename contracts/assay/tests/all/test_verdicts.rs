@@ -102,8 +102,8 @@ fn a_page_is_committed_once_and_pages_are_bounded() {
         0,
         ContractError::AlreadyCommitted { window: Window(1), page: 0 },
     );
-    suite.accepted(&juror, &committing(1, 1_310), 0);
-    suite.refused(&juror, &committing(1, 1_311), 0, ContractError::BadPage { page: 1_311, pages: 1_311 });
+    // Six seats fit on one page.
+    suite.refused(&juror, &committing(1, 1), 0, ContractError::BadPage { page: 1, pages: 1 });
 }
 
 #[test]
@@ -189,20 +189,35 @@ fn a_page_with_one_bad_verdict_counts_for_nothing() {
 }
 
 #[test]
-fn a_second_verdict_on_a_sample_is_refused_in_one_page_and_in_two() {
+fn a_second_verdict_on_a_sample_is_refused() {
     let (mut suite, batch) = drawn();
-    let (juror, other) = (suite.nodes[1].clone(), suite.nodes[2].clone());
-    let first = page_of(&juror, batch, &[2]);
-    let second = VerdictPage { page: 1, ..first.clone() };
-    let doubled = page_of(&other, batch, &[4, 4]);
-    for (juror, page) in [(&juror, &first), (&juror, &second), (&other, &doubled)] {
-        let msg = suite.committing_page(juror, page);
-        suite.accepted(juror, &msg, 0);
+    let juror = suite.nodes[2].clone();
+    let msg = bound(&mut suite, &juror, &page_of(&juror, batch, &[4, 4]));
+    suite.refused(&juror, &msg, 0, ContractError::DuplicateVerdict { batch, draw: 4 });
+}
+
+/// Else a juror could commit to every outcome on pages of their own, and open the one that the others chose.
+#[test]
+fn a_juror_cannot_commit_to_two_outcomes_of_one_sample() {
+    let mut suite = Suite::new();
+    let (executor, juror) = (suite.nodes[0].clone(), suite.nodes[1].clone());
+    let session = suite.open_session(&executor, 60 * FEE);
+    let claim = suite.claim(session, 60);
+    let batch = suite.commit_batch(&executor, vec![claim], 0);
+    suite.at_window(1);
+    suite.post_beacon(0);
+    suite.draw(batch, 100);
+    let page = page_of(&juror, batch, &[2]);
+    let mut other = VerdictPage { page: 1, ..page.clone() };
+    other.verdicts[0].outcome = Outcome::Malformed;
+    for page in [&page, &other] {
+        let msg = suite.committing_page(&juror, page);
+        suite.accepted(&juror, &msg, 0);
     }
     suite.at_window(3);
-    suite.accepted(&juror, &revealing(&juror, first), 0);
-    suite.refused(&juror, &revealing(&juror, second), 0, ContractError::DuplicateVerdict { batch, draw: 2 });
-    suite.refused(&other, &revealing(&other, doubled), 0, ContractError::DuplicateVerdict { batch, draw: 4 });
+    let expected = ContractError::WrongPage { batch, draw: 2, page: 1, belongs: 0 };
+    suite.refused(&juror, &revealing(&juror, other), 0, expected);
+    suite.accepted(&juror, &revealing(&juror, page), 0);
 }
 
 /// With more nodes than seats a juror of one sample has none on another.

@@ -1,9 +1,11 @@
 //! The path of a sample, from the beacon to the settlement, and what can be asked on the way.
 
+use std::collections::BTreeMap;
+
 use assay_common::ids::{BatchId, Epoch, Round, SessionId, Window};
 use assay_common::msg::{
-    DueResponse, EpochResponse, ExecuteMsg, Page, PoolsResponse, QueryMsg, SampleKey, SampleResponse,
-    SessionResponse,
+    Assignment, DueResponse, EpochResponse, ExecuteMsg, Page, PoolsResponse, QueryMsg, SampleKey,
+    SampleResponse, SessionResponse,
 };
 use assay_common::verdict::{Outcome, Verdict, VerdictPage};
 use cosmwasm_std::{Addr, StdResult};
@@ -57,22 +59,16 @@ impl Suite {
         mind: &dyn Fn(&SampleResponse, &Addr) -> Option<Outcome>,
     ) -> Vec<VerdictPage> {
         let window = Window(window);
-        let verdicts: Vec<Verdict> = self
-            .assignments(juror, window)
-            .into_iter()
-            .filter_map(|SampleKey { batch, draw }| {
-                let sample: SampleResponse = self.query(&QueryMsg::Sample { batch, draw });
-                mind(&sample, juror).map(|outcome| Verdict { batch, draw, outcome })
-            })
-            .collect();
-        let length = self.params.limits.verdict_page as usize;
-        let page = |(number, verdicts): (usize, &[Verdict])| VerdictPage {
-            juror: juror.to_string(),
-            window,
-            page: number as u32,
-            verdicts: verdicts.to_vec(),
-        };
-        verdicts.chunks(length).enumerate().map(page).collect()
+        let mut pages: BTreeMap<u32, Vec<Verdict>> = BTreeMap::new();
+        for Assignment { sample: SampleKey { batch, draw }, page } in self.seats(juror, window) {
+            let sample: SampleResponse = self.query(&QueryMsg::Sample { batch, draw });
+            if let Some(outcome) = mind(&sample, juror) {
+                pages.entry(page).or_default().push(Verdict { batch, draw, outcome });
+            }
+        }
+        let juror = juror.to_string();
+        let page = |(page, verdicts)| VerdictPage { juror: juror.clone(), window, page, verdicts };
+        pages.into_iter().map(page).collect()
     }
 
     pub fn committing_page(&self, juror: &Addr, page: &VerdictPage) -> ExecuteMsg {
@@ -165,6 +161,10 @@ impl Suite {
     }
 
     pub fn assignments(&self, juror: &Addr, window: Window) -> Vec<SampleKey> {
+        self.seats(juror, window).into_iter().map(|seat| seat.sample).collect()
+    }
+
+    fn seats(&self, juror: &Addr, window: Window) -> Vec<Assignment> {
         self.collect(|start_after| QueryMsg::Assignments {
             juror: juror.to_string(),
             window,
