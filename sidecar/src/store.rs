@@ -12,8 +12,10 @@ use sqlx::sqlite::{
 };
 use sqlx::{Sqlite, Transaction};
 
-/// Time that a writer waits for another one of this process.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time that a writer waits for another one of this process, and that a task waits for a connection: a disk that is busy
+/// with something else may take seconds for each commit, and a node that gives up loses more than one that waits.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Connections of the pool; SQLite has one writer at a time anyway.
 const CONNECTIONS: u32 = 4;
 
@@ -70,7 +72,8 @@ impl Store {
             // Every commit is on the disk before we speak.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT);
-        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await?;
+        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
+        let pool = pool.connect_with(options).await?;
         sqlx::migrate!("../migrations").run(&pool).await?;
         let store = Self { pool, _lock: Arc::new(lock) };
         store.identify(identity).await?;
