@@ -70,7 +70,10 @@ impl Node {
             store: StoreConfig { path: home.join("node.sqlite") },
             http: HttpConfig { listen: ([127, 0, 0, 1], own.port).into() },
             beacon: BeaconConfig { url: shared.beacon.clone() },
-            validator: ValidatorConfig::default(),
+            validator: ValidatorConfig {
+                commit_margin: Duration::from_secs(3),
+                ..ValidatorConfig::default()
+            },
             executor: Some(ExecutorConfig {
                 // As soon as there are answers: when that is, the requester decides.
                 commit_every: 1,

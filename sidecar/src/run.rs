@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{bail, ensure, Context, Result};
+use assay_common::digest::sha256;
+use assay_common::ids::Digest;
 use assay_common::msg::{ModelResponse, NodeResponse, QueryMsg};
 use assay_common::params::Params;
 use backon::{ConstantBuilder, Retryable};
@@ -15,7 +17,7 @@ use crate::calibrate;
 use crate::chain::{Account, Chain, ChainError, Sender};
 use crate::config::{ChainConfig, Config, ModelConfig};
 use crate::duty::Duty;
-use crate::engine::{AnswererFactory, Engine};
+use crate::engine::{AnswererFactory, Engine, EngineError};
 use crate::executor::admit::Terms;
 use crate::executor::batch::Committer;
 use crate::executor::desk::{Desk, Parts};
@@ -196,8 +198,15 @@ async fn load(
     answerer: AnswererFactory,
 ) -> Result<Bench> {
     let path = config.calibration.as_ref().context("a model needs its calibration: set model.calibration")?;
-    let engine = Engine::start(config.clone(), answerer).await?;
-    let known = registered(chain, node, &engine).await?;
+    let registered = registered(chain, node).await?;
+    let engine = match Engine::start(config.clone(), answerer).await {
+        Ok(engine) => engine,
+        Err(error) => return Err(unloadable(error, config, &registered)),
+    };
+    let spec = engine.spec();
+    let Some(known) = registered.iter().find(|known| known.model == spec.digest()) else {
+        bail!(other_file(spec.weights, &registered));
+    };
     let (calibration, digest) = calibrate::load(path, known.model)?;
     ensure!(
         digest == known.calibration,
@@ -210,23 +219,38 @@ async fn load(
     Ok(Bench { engine, calibration: Arc::new(calibration), reference_fee: known.reference_fee })
 }
 
-/// The chain's record of the loaded model, if this node is registered for it.
-async fn registered(chain: &Chain, node: &NodeResponse, engine: &Engine) -> Result<ModelResponse> {
-    let (spec, found) = (engine.spec(), engine.spec().digest());
-    let mut expected = Vec::new();
+/// The chain's records of the models that this node is registered for.
+async fn registered(chain: &Chain, node: &NodeResponse) -> Result<Vec<ModelResponse>> {
+    let mut registered = Vec::with_capacity(node.models.len());
     for model in &node.models {
-        let known: ModelResponse = chain.query(&QueryMsg::Model { model: *model }).await?;
-        if known.model == found {
-            return Ok(known);
-        }
-        expected
-            .push(format!("model {} ({:?}, weights {})", known.model, known.spec.name, known.spec.weights));
+        registered.push(chain.query(&QueryMsg::Model { model: *model }).await?);
     }
-    bail!(
-        "the model file is not one that this node is registered for: found model {found} ({:?}, weights {}), \
-         expected {}",
-        spec.name,
-        spec.weights,
+    Ok(registered)
+}
+
+/// Why the model could not be loaded: most often because the file is another one, or a part of it.
+fn unloadable(error: EngineError, config: &ModelConfig, registered: &[ModelResponse]) -> anyhow::Error {
+    let file = config.path.as_ref().map(std::fs::read);
+    match file {
+        Some(Ok(bytes)) => {
+            let found = Digest(sha256(&[&bytes]));
+            let is_known = registered.iter().any(|known| known.spec.weights == found);
+            let error = anyhow::Error::from(error);
+            if is_known {
+                error
+            } else {
+                error.context(other_file(found, registered))
+            }
+        }
+        Some(Err(_)) | None => error.into(),
+    }
+}
+
+fn other_file(found: Digest, registered: &[ModelResponse]) -> String {
+    let expected: Vec<String> =
+        registered.iter().map(|known| format!("{} ({})", known.spec.weights, known.spec.name)).collect();
+    format!(
+        "the model file is not one that this node is registered for: its SHA-256 is {found}, expected {}",
         expected.join(" or ")
     )
 }
