@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use assay_common::ids::Digest;
+use assay_common::judge::VERSION;
 use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
 
@@ -16,7 +17,7 @@ const SHORT: usize = 12;
 /// The cached file for this model and these prompts; made now if there is none.
 pub async fn obtain(parts: &Parts, weights: Digest) -> Result<PathBuf> {
     let texts = prompts::for_calibration();
-    let inputs = Sha256::digest([&texts, env!("CARGO_PKG_VERSION")].join("\0"));
+    let inputs = Sha256::digest(format!("{VERSION}\0{texts}"));
     let (weights, inputs) = (weights.to_string(), hex::encode(inputs));
     let file = parts.cache.join(format!("calibration-{}-{}.json", &weights[..SHORT], &inputs[..SHORT]));
     if file.is_file() {

@@ -6,6 +6,8 @@ use super::{mean, to_unit_interval, Measurement};
 use crate::ids::ModelDigest;
 use crate::session::ModelSpec;
 
+/// Raised whenever the checks give other numbers for the same answer: a calibration is for one version.
+pub const VERSION: u32 = 1;
 /// Fewest honest answers that a calibration may rest on.
 pub const MIN_RUNS: usize = 30;
 /// Standard deviations of the answers' means by which the worst honest mean is widened.
@@ -70,6 +72,8 @@ impl Limit {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
+    /// Of the checks, [`VERSION`].
+    pub version: u32,
     pub model: ModelDigest,
     pub spec: ModelSpec,
     pub cell: Cell,
@@ -90,6 +94,8 @@ pub enum CalibrationError {
     TooFew { found: usize },
     #[error("the calibration is for model {found}, this is model {expected}")]
     OtherModel { found: ModelDigest, expected: ModelDigest },
+    #[error("the calibration was made with version {found} of the checks, these are version {VERSION}; make it anew")]
+    OtherVersion { found: u32 },
     #[error("honest answer {prompt} does not replay: the executor that made it is not honest")]
     NotHonest { prompt: usize },
     #[error("the calibration holds {field} = {value}, which is not a finite number at or above 0")]
@@ -106,6 +112,7 @@ pub fn calibrate(spec: ModelSpec, cell: Cell, runs: &[HonestRun]) -> Result<Cali
     }
     let count = f64::from(u32::try_from(runs.len()).unwrap_or(u32::MAX));
     Ok(Calibration {
+        version: VERSION,
         model: spec.digest(),
         spec,
         cell,
@@ -123,6 +130,9 @@ impl Calibration {
     /// # Errors
     /// Another model, or a number that no calibration gives.
     pub fn check(&self, expected: ModelDigest) -> Result<(), CalibrationError> {
+        if self.version != VERSION {
+            return Err(CalibrationError::OtherVersion { found: self.version });
+        }
         let found = self.spec.digest();
         if found != expected || self.model != expected {
             return Err(CalibrationError::OtherModel { found, expected });

@@ -18,7 +18,7 @@ use crate::row::Row;
 use crate::sampler::{top_candidates, SamplingParams, MAX_CANDIDATES};
 use crate::verdict::{InvalidReason, Outcome};
 
-pub use calibration::{calibrate, Calibration, CalibrationError, Cell, HonestRun, Limit, MIN_RUNS};
+pub use calibration::{calibrate, Calibration, CalibrationError, Cell, HonestRun, Limit, MIN_RUNS, VERSION};
 pub use perplexity::to_unit_interval;
 
 /// What the validator's own forward pass says about one position of an artifact.

@@ -175,6 +175,7 @@ fn a_request_that_the_session_key_did_not_sign_is_invalid() {
 fn calibration() -> Calibration {
     let limit = Limit { mean: 0.001, sd: 0.001, max: 0.004, position_max: 0.02 };
     Calibration {
+        version: assay_common::judge::VERSION,
         model: spec().digest(),
         spec: spec(),
         cell: Cell { engine: "test".into(), device: "none".into() },
