@@ -132,31 +132,65 @@ impl FinalOutcome {
     }
 }
 
-/// A closed jury of `seats` seats; `quorum` verdicts, all Valid, end it at level 1, anything else is judged by
-/// two thirds of the seats (the level-2 rule where no new seats are to be had).
+/// What the first level of a jury amounts to once its reveal window has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LevelOne {
+    /// At least `quorum` verdicts, every one of them Valid: the sample ends here.
+    Valid,
+    /// Anything else: a dissent, a missing artifact, too few verdicts. Only level 2 may end the sample.
+    Contested,
+}
+
+/// What `revealed`, the verdicts that the level-1 seats revealed, amount to; `quorum` is at least 1.
 ///
-/// `revealed` holds the verdicts that were revealed, in seat order. An Inconclusive one counts as not revealed.
-pub fn close(seats: usize, quorum: usize, revealed: &[Outcome]) -> FinalOutcome {
-    let cast: Vec<&Outcome> =
-        revealed.iter().filter(|o| !matches!(o, Outcome::Inconclusive { .. })).collect();
-    let valid = cast.iter().filter(|o| ***o == Outcome::Valid).count();
-    if cast.len() >= quorum && valid == cast.len() {
-        return FinalOutcome::Valid;
+/// An Inconclusive verdict is an abstention and counts as not revealed, so that it neither breaks unanimity nor
+/// makes up the quorum. Nothing but a unanimous Valid ends a sample at this level: with a third of the stake hostile,
+/// a false Invalid by two of three seats would happen to 26 samples of a hundred.
+pub fn level_one(quorum: usize, revealed: &[Outcome]) -> LevelOne {
+    let cast = revealed.iter().filter(|o| !is_abstention(o)).count();
+    let valid = revealed.iter().filter(|o| **o == Outcome::Valid).count();
+    if valid == cast && cast >= quorum {
+        LevelOne::Valid
+    } else {
+        LevelOne::Contested
     }
+}
+
+/// What a contested sample ends as, by two thirds of its `seats` seats of both levels together.
+///
+/// `revealed` holds the verdicts that were revealed at either level, in seat order; `seats` counts also those that
+/// were not. An Inconclusive verdict counts as not revealed. Where no new seats are to be had, `seats` is level 1's.
+/// The rules, the first that holds deciding:
+///
+/// 1. ≥ ⅔ Valid → Valid.
+/// 2. ≥ ⅔ Invalid or Malformed → Fail, with the most frequent reason among them, the smallest of equals.
+/// 3. ≥ ⅔ Invalid, Malformed or Unavailable → Unavailable: too few saw the artifact to call it a fraud.
+/// 4. < ⅔ revealed → Inconclusive{quorum}.
+/// 5. Otherwise → Inconclusive{split}.
+///
+/// Two thirds are of the seats, not of the verdicts: whoever keeps silent cannot help either side.
+pub fn level_two(seats: usize, revealed: &[Outcome]) -> FinalOutcome {
     let two_thirds = |count: usize| count.saturating_mul(3) >= seats.saturating_mul(2);
-    let failed: Vec<FailReason> = cast.iter().filter_map(|o| fail_reason(o)).collect();
-    let unavailable = cast.len().saturating_sub(valid).saturating_sub(failed.len());
+    let count = |class: fn(&Outcome) -> bool| revealed.iter().filter(|o| class(o)).count();
+    let valid = count(|o| *o == Outcome::Valid);
+    let unavailable = count(|o| matches!(o, Outcome::Unavailable { .. }));
+    let failed: Vec<FailReason> = revealed.iter().filter_map(fail_reason).collect();
+    let cast = count(|o| !is_abstention(o));
     if two_thirds(valid) {
         FinalOutcome::Valid
     } else if two_thirds(failed.len()) {
         FinalOutcome::Fail { reason: plurality(&failed) }
     } else if two_thirds(failed.len().saturating_add(unavailable)) {
         FinalOutcome::Unavailable
-    } else if !two_thirds(cast.len()) {
+    } else if !two_thirds(cast) {
         FinalOutcome::Inconclusive { reason: OpenReason::Quorum }
     } else {
         FinalOutcome::Inconclusive { reason: OpenReason::Split }
     }
+}
+
+fn is_abstention(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Inconclusive { .. })
 }
 
 fn fail_reason(outcome: &Outcome) -> Option<FailReason> {
@@ -227,38 +261,53 @@ mod tests {
     }
 
     #[test]
-    fn a_unanimous_quorum_ends_a_jury_as_valid() {
-        assert_eq!(close(3, 2, &[VALID, VALID]), FinalOutcome::Valid);
-        assert_eq!(close(3, 2, &[VALID, VALID, ABSTAIN]), FinalOutcome::Valid);
+    fn only_a_unanimous_quorum_ends_a_jury_at_level_one() {
+        for revealed in [&[VALID, VALID][..], &[VALID, VALID, VALID], &[VALID, ABSTAIN, VALID]] {
+            assert_eq!(level_one(2, revealed), LevelOne::Valid, "{revealed:?}");
+        }
+        let contested = [
+            &[][..],
+            &[VALID],
+            &[VALID, ABSTAIN, ABSTAIN],
+            &[VALID, VALID, invalid(Replay)],
+            &[VALID, VALID, ABSENT],
+            &[VALID, VALID, Outcome::Malformed],
+            &[invalid(Replay), invalid(Replay), invalid(Replay)],
+        ];
+        for revealed in contested {
+            assert_eq!(level_one(2, revealed), LevelOne::Contested, "{revealed:?}");
+        }
     }
 
     #[test]
-    fn one_verdict_is_no_quorum_whatever_it_says() {
+    fn too_few_verdicts_are_no_quorum_whatever_they_say() {
         let open = FinalOutcome::Inconclusive { reason: OpenReason::Quorum };
-        assert_eq!(close(3, 2, &[VALID]), open);
-        assert_eq!(close(3, 2, &[invalid(Replay)]), open);
-        assert_eq!(close(3, 2, &[]), open);
-        assert_eq!(close(3, 2, &[invalid(Replay), ABSTAIN, ABSTAIN]), open);
+        assert_eq!(level_two(3, &[VALID]), open);
+        assert_eq!(level_two(3, &[invalid(Replay)]), open);
+        assert_eq!(level_two(3, &[]), open);
+        assert_eq!(level_two(3, &[invalid(Replay), ABSTAIN, ABSTAIN]), open);
+        assert_eq!(level_two(21, &[VALID; 13]), open);
     }
 
     #[test]
     fn two_thirds_of_the_seats_decide_and_the_plurality_names_the_reason() {
-        assert_eq!(close(3, 2, &[VALID, invalid(Replay), VALID]), FinalOutcome::Valid);
-        assert_eq!(close(3, 2, &[invalid(Distance), VALID, invalid(Distance)]), fail(Distance));
-        assert_eq!(close(3, 2, &[invalid(Distance), invalid(Replay), invalid(Distance)]), fail(Distance));
-        assert_eq!(close(3, 2, &[invalid(Distance), invalid(Replay)]), fail(Replay));
+        assert_eq!(level_two(3, &[VALID, invalid(Replay), VALID]), FinalOutcome::Valid);
+        assert_eq!(level_two(21, &[VALID; 14]), FinalOutcome::Valid);
+        assert_eq!(level_two(3, &[invalid(Distance), VALID, invalid(Distance)]), fail(Distance));
+        assert_eq!(level_two(3, &[invalid(Distance), invalid(Replay), invalid(Distance)]), fail(Distance));
+        assert_eq!(level_two(3, &[invalid(Distance), invalid(Replay)]), fail(Replay));
     }
 
     #[test]
     fn a_missing_artifact_is_unavailable_unless_two_thirds_saw_a_fraud() {
-        assert_eq!(close(3, 2, &[ABSENT, ABSENT, VALID]), FinalOutcome::Unavailable);
-        assert_eq!(close(3, 2, &[ABSENT, invalid(Replay), VALID]), FinalOutcome::Unavailable);
-        assert_eq!(close(3, 2, &[invalid(Replay), invalid(Replay), ABSENT]), fail(Replay));
+        assert_eq!(level_two(3, &[ABSENT, ABSENT, VALID]), FinalOutcome::Unavailable);
+        assert_eq!(level_two(3, &[ABSENT, invalid(Replay), VALID]), FinalOutcome::Unavailable);
+        assert_eq!(level_two(3, &[invalid(Replay), invalid(Replay), ABSENT]), fail(Replay));
     }
 
     #[test]
     fn a_jury_without_two_thirds_on_any_side_is_split() {
         let open = FinalOutcome::Inconclusive { reason: OpenReason::Split };
-        assert_eq!(close(4, 3, &[VALID, VALID, invalid(Replay), ABSENT]), open);
+        assert_eq!(level_two(4, &[VALID, VALID, invalid(Replay), ABSENT]), open);
     }
 }

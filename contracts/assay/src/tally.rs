@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use assay_common::event::Event;
 use assay_common::ids::{BatchId, Window};
 use assay_common::msg::{EpochStatus, Tallies};
-use assay_common::verdict::{self, FinalOutcome, Outcome};
+use assay_common::verdict::{self, FinalOutcome, LevelOne, Outcome};
 use cosmwasm_std::{Addr, Response, Storage, Uint128};
 
 use crate::error::ContractError;
@@ -122,7 +122,10 @@ impl Closing {
             return FinalOutcome::Void;
         }
         let revealed: Vec<Outcome> = sample.seats.iter().filter_map(|seat| seat.verdict).collect();
-        verdict::close(sample.seats.len(), self.quorum, &revealed)
+        match verdict::level_one(self.quorum, &revealed) {
+            LevelOne::Valid => FinalOutcome::Valid,
+            LevelOne::Contested => verdict::level_two(sample.seats.len(), &revealed),
+        }
     }
 
     /// One verdict's fee to each juror of the majority, the rest of what the sample's seats cost to the reserve.
