@@ -206,6 +206,8 @@ pub struct SessionResponse {
     pub escrow: Uint128,
     /// The last nonce that was paid for.
     pub nonce: Nonce,
+    /// No batch of this session is sampled at less, of 2³²: the executor's rate at the opening or the last claim.
+    pub mark_q32: u64,
 }
 
 /// Nonces `from..=to` of a session, in a batch.

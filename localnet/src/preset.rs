@@ -1,13 +1,9 @@
-//! The numbers of the local net: protocol.md's local column, scaled so that two cores keep up.
+//! The numbers of the local net: the local parameters, with windows and answers that two cores keep up with.
 
 use std::time::Duration;
 
-use assay_common::params::{
-    BeaconParams, ClockParams, EvidenceParams, FeeParams, JuryParams, LimitParams, Params, PerAlternative,
-    ReputationParams,
-};
+use assay_common::params::{BeaconParams, ClockParams, Params};
 use assay_common::sampler::SamplingParams;
-use cosmwasm_std::Uint64;
 
 use crate::wasmd::DENOM;
 
@@ -27,10 +23,10 @@ pub const MAX_NEW: u32 = 16;
 
 /// Stake of a node, in the least stakes that are allowed: a slashed node still sits on juries.
 pub const STAKE_IN_MINIMA: u128 = 2;
-const MIN_STAKE_FEES: u32 = 10_000;
 
 pub const GOVERNANCE_FUNDS: u128 = FEE;
-pub const NODE_FUNDS: u128 = 3 * MIN_STAKE_FEES as u128 * FEE;
+/// Three times the least stake, which is 10,000 fees.
+pub const NODE_FUNDS: u128 = 30_000 * FEE;
 pub const REQUESTER_FUNDS: u128 = 100_000 * FEE;
 /// Escrow of one session: twice what is spent in so many epochs.
 pub fn deposit(epochs: u64) -> u128 {
@@ -52,48 +48,7 @@ pub fn clock(start: u64) -> ClockParams {
 }
 
 pub fn params(start: u64, beacon: &BeaconParams) -> Params {
-    Params {
-        denom: DENOM.into(),
-        clock: clock(start),
-        beacon: beacon.clone(),
-        jury: JuryParams {
-            seats: 3,
-            quorum: 2,
-            min_others_to_commit: 3,
-            min_others_to_slash: 3,
-            max_samples_per_window: 200,
-        },
-        evidence: EvidenceParams {
-            honest_fail_ppm: 10_000,
-            alternatives_ppm: PerAlternative([30_000, 100_000, 400_000]),
-            audits: Uint64::new(10_000),
-            false_forfeit_one_in: Uint64::new(1_000_000_000),
-        },
-        reputation: ReputationParams {
-            step_ppm: 200_000,
-            min_checked: 4,
-            min_conclusive_ppm: 800_000,
-            base_rate_ppm: 10_000,
-        },
-        fees: FeeParams {
-            verdict_ppm: 70_000,
-            reserve_ppm: 10_000,
-            min_stake_fees: MIN_STAKE_FEES,
-            slash_ppm: 100_000,
-        },
-        limits: LimitParams {
-            session_epochs: 30,
-            claims_per_batch: 50,
-            inferences_per_batch: 65_536,
-            max_prompt: 8_192,
-            max_new: 4_096,
-            artifact_bytes_per_token: 256,
-            artifact_bytes_fixed: 64 * 1024,
-            draw_page: 100,
-            verdict_page: 50,
-            settle_page: 200,
-        },
-    }
+    Params::local(DENOM, clock(start), beacon.clone())
 }
 
 #[cfg(test)]

@@ -130,7 +130,19 @@ impl Engine {
     /// # Errors
     /// No model is configured, or it cannot be loaded.
     pub async fn start(config: ModelConfig, answerer: AnswererFactory) -> Result<Self, EngineError> {
-        Self::with_worker(move || ModelWorker::load(&config, answerer)).await
+        Self::with_worker(move || ModelWorker::load(&config, None, answerer)).await
+    }
+
+    /// As [`Engine::start`], but refuses a file whose SHA-256 is none of `weights`.
+    ///
+    /// # Errors
+    /// The file is another one, or [`Engine::start`]'s.
+    pub async fn start_pinned(
+        config: ModelConfig,
+        weights: Vec<[u8; 32]>,
+        answerer: AnswererFactory,
+    ) -> Result<Self, EngineError> {
+        Self::with_worker(move || ModelWorker::load(&config, Some(&weights), answerer)).await
     }
 
     /// Starts the thread with any worker, made on that thread.
@@ -318,10 +330,17 @@ struct ModelWorker {
 }
 
 impl ModelWorker {
-    fn load(config: &ModelConfig, answerer: AnswererFactory) -> Result<(Self, Facts), EngineError> {
+    fn load(
+        config: &ModelConfig,
+        weights: Option<&[[u8; 32]]>,
+        answerer: AnswererFactory,
+    ) -> Result<(Self, Facts), EngineError> {
         let path = config.path.as_deref().ok_or(EngineError::NoModel)?;
         let device = config.device.parse().map_err(ModelError::Device)?;
-        let model = Model::load(path, device, config.threads)?;
+        let model = match weights {
+            Some(weights) => Model::load_pinned(path, weights, device, config.threads)?,
+            None => Model::load(path, device, config.threads)?,
+        };
         let facts = Facts {
             spec: model.spec().clone(),
             device: model.device(),

@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{bail, ensure, Context, Result};
-use assay_common::digest::sha256;
-use assay_common::ids::Digest;
 use assay_common::msg::{ModelResponse, NodeResponse, QueryMsg};
 use assay_common::params::Params;
 use backon::{ConstantBuilder, Retryable};
@@ -17,7 +15,7 @@ use crate::calibrate;
 use crate::chain::{Account, Chain, ChainError, Sender};
 use crate::config::{ChainConfig, Config, ModelConfig};
 use crate::duty::Duty;
-use crate::engine::{AnswererFactory, Engine, EngineError};
+use crate::engine::{AnswererFactory, Engine};
 use crate::executor::admit::Terms;
 use crate::executor::batch::Committer;
 use crate::executor::desk::{Desk, Parts};
@@ -199,13 +197,17 @@ async fn load(
 ) -> Result<Bench> {
     let path = config.calibration.as_ref().context("a model needs its calibration: set model.calibration")?;
     let registered = registered(chain, node).await?;
-    let engine = match Engine::start(config.clone(), answerer).await {
-        Ok(engine) => engine,
-        Err(error) => return Err(unloadable(error, config, &registered)),
-    };
+    let weights = registered.iter().map(|known| known.spec.weights.0).collect();
+    let engine = Engine::start_pinned(config.clone(), weights, answerer)
+        .await
+        .context("the model that this node is registered for cannot be loaded")?;
     let spec = engine.spec();
     let Some(known) = registered.iter().find(|known| known.model == spec.digest()) else {
-        bail!(other_file(spec.weights, &registered));
+        bail!(
+            "the weights are a registered model's, but this node runs them as {} {}: another numeric scheme or name",
+            spec.name,
+            spec.digest()
+        );
     };
     let (calibration, digest) = calibrate::load(path, known.model)?;
     ensure!(
@@ -226,33 +228,6 @@ async fn registered(chain: &Chain, node: &NodeResponse) -> Result<Vec<ModelRespo
         registered.push(chain.query(&QueryMsg::Model { model: *model }).await?);
     }
     Ok(registered)
-}
-
-/// Why the model could not be loaded: most often because the file is another one, or a part of it.
-fn unloadable(error: EngineError, config: &ModelConfig, registered: &[ModelResponse]) -> anyhow::Error {
-    let file = config.path.as_ref().map(std::fs::read);
-    match file {
-        Some(Ok(bytes)) => {
-            let found = Digest(sha256(&[&bytes]));
-            let is_known = registered.iter().any(|known| known.spec.weights == found);
-            let error = anyhow::Error::from(error);
-            if is_known {
-                error
-            } else {
-                error.context(other_file(found, registered))
-            }
-        }
-        Some(Err(_)) | None => error.into(),
-    }
-}
-
-fn other_file(found: Digest, registered: &[ModelResponse]) -> String {
-    let expected: Vec<String> =
-        registered.iter().map(|known| format!("{} ({})", known.spec.weights, known.spec.name)).collect();
-    format!(
-        "the model file is not one that this node is registered for: its SHA-256 is {found}, expected {}",
-        expected.join(" or ")
-    )
 }
 
 async fn signals(stop: CancellationToken) -> Result<()> {

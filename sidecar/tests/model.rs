@@ -134,7 +134,7 @@ fn the_loaded_file_is_the_pinned_one() {
 #[test]
 fn another_digest_is_refused_with_both() {
     let error =
-        Model::load_pinned(&model_path(), [0xab; 32], DeviceChoice::Cpu, None).err().expect("refused");
+        Model::load_pinned(&model_path(), &[[0xab; 32]], DeviceChoice::Cpu, None).err().expect("refused");
     let message = error.to_string();
     assert!(message.contains(WEIGHTS_SHA256) && message.contains(&"ab".repeat(32)), "{message}");
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::batches::{InFlight, NewBatch};
 use super::inferences::Inferences;
-use super::plan::{fundings, plan, Limits, Offer};
+use super::plan::{funding, plan, Limits, Offer};
 use super::Contract;
 use crate::chain::rpc::ChainError;
 use crate::chain::tx::{Call, Confirmation, Sender, TxError};
@@ -169,7 +169,8 @@ impl Committer {
         if offers.is_empty() {
             return Ok(None);
         }
-        let rate = self.node().await?.rate_q32;
+        let marks = offers.iter().map(|offer| offer.session.mark_q32);
+        let rate = marks.fold(self.node().await?.rate_q32, u64::max);
         Ok(plan(self.model, &offers, limits.sampled_at(rate, self.params.jury.max_samples_per_window)))
     }
 
@@ -209,34 +210,25 @@ impl Committer {
         Ok(())
     }
 
-    /// Sends a stored batch with the first funding that the contract takes in a simulation.
+    /// Sends a stored batch with what its checks lack.
     async fn send(&self, flight: &InFlight, memory: &mut Memory) -> anyhow::Result<()> {
-        let mut refusal = None;
-        for funds in self.fundings(flight).await? {
-            match self.broadcast(flight, funds).await {
-                Ok(()) => return Ok(()),
-                Err(TxError::Rejected { code, log }) => {
-                    refusal.get_or_insert(Confirmation::Rejected { code, log });
-                    // Past the simulation its hash is stored, and it is settled by that.
-                    if self.inferences.in_flight().await?.is_none_or(|flight| flight.sent.is_some()) {
-                        break;
-                    }
-                }
-                // In no mempool, so it may be sent again at once; every other failure leaves that to the hash.
-                Err(error @ TxError::Sequence { .. }) => {
-                    if self.inferences.in_flight().await?.is_some_and(|flight| flight.sent.is_some()) {
-                        self.inferences.expired(flight.number).await?;
-                    }
-                    return Err(error.into());
-                }
-                Err(error) => return Err(error.into()),
+        let funds = self.funding(flight).await?;
+        match self.broadcast(flight, funds).await {
+            Ok(()) => Ok(()),
+            Err(TxError::Rejected { code, log }) => {
+                let landed = land(&self.inferences, flight, Confirmation::Rejected { code, log }).await?;
+                memory.note(flight, &landed);
+                Ok(())
             }
+            // In no mempool, so it may be sent again at once; every other failure leaves that to the hash.
+            Err(error @ TxError::Sequence { .. }) => {
+                if self.inferences.in_flight().await?.is_some_and(|flight| flight.sent.is_some()) {
+                    self.inferences.expired(flight.number).await?;
+                }
+                Err(error.into())
+            }
+            Err(error) => Err(error.into()),
         }
-        if let Some(refusal) = refusal {
-            let landed = land(&self.inferences, flight, refusal).await?;
-            memory.note(flight, &landed);
-        }
-        Ok(())
     }
 
     async fn broadcast(&self, flight: &InFlight, funds: Uint128) -> Result<(), TxError> {
@@ -249,19 +241,19 @@ impl Committer {
         Ok(())
     }
 
-    async fn fundings(&self, flight: &InFlight) -> anyhow::Result<Vec<Uint128>> {
+    async fn funding(&self, flight: &InFlight) -> anyhow::Result<Uint128> {
         let model: ModelResponse = self.contract.query(QueryMsg::Model { model: flight.model }).await?;
-        let (mut fees, mut count) = (Uint128::zero(), 0u64);
+        let (mut fees, mut count, mut rate) = (Uint128::zero(), 0u64, self.node().await?.rate_q32);
         for claim in &flight.claims {
             let session: SessionResponse =
                 self.contract.query(QueryMsg::Session { session: claim.session }).await?;
             let inferences = claim.nonce_to.0.saturating_sub(session.nonce.0);
             fees = fees.saturating_add(session.fee.saturating_mul(Uint128::from(inferences)));
             count = count.saturating_add(inferences);
+            rate = rate.max(session.mark_q32);
         }
-        let rate = self.node().await?.rate_q32;
         let count = u32::try_from(count).unwrap_or(u32::MAX);
-        Ok(fundings(&self.params, (rate, model.verdict_fee), (fees, count)))
+        Ok(funding(&self.params, (rate, model.verdict_fee), (fees, count)))
     }
 
     async fn node(&self) -> Result<NodeResponse, ChainError> {

@@ -7,7 +7,6 @@ use assay_common::ids::{BatchRoot, ModelDigest, SessionId};
 use assay_common::merkle;
 use assay_common::msg::{Claim, SessionResponse};
 use assay_common::params::{Params, PPM};
-use assay_common::reputation::Reputation;
 use cosmwasm_std::{HexBinary, Uint128};
 
 use super::batches::NewBatch;
@@ -78,33 +77,17 @@ fn claim(last: &Answered) -> Claim {
     }
 }
 
-/// What a batch asks of the check pool, under every rate that the contract may have pinned for one of its sessions, the
-/// present one first.
+/// What must come with a batch of `count` inferences: max(0, reserve + samples · seats · verdict fee − fees).
 ///
-/// A session keeps the rate of its last accepted claim, which no query tells; rates come from reputations, and those from
-/// steps, so there are few.
-pub fn fundings(
+/// `rate_q32` is the highest of the executor's rate and the marks of the claimed sessions.
+pub fn funding(
     params: &Params,
-    (rate_now, verdict_fee): (u64, Uint128),
+    (rate_q32, verdict_fee): (u64, Uint128),
     (fees, count): (Uint128, u32),
-) -> Vec<Uint128> {
-    let step = params.reputation.step_ppm.max(1) as usize;
-    let reputations = (0..=PPM).step_by(step).chain([PPM]).map(Reputation);
-    let pinned = reputations.map(|reputation| reputation.rate_q32(&params.reputation));
-    let mut fundings = Vec::new();
-    for rate in std::iter::once(rate_now).chain(pinned.filter(|rate| *rate > rate_now)) {
-        let needed = missing(params, verdict_fee, fees, (count, sample_count(rate, count)));
-        if !fundings.contains(&needed) {
-            fundings.push(needed);
-        }
-    }
-    fundings
-}
-
-/// What the fees lack for the reserve and full juries: max(0, reserve + samples · seats · verdict fee − fees).
-fn missing(params: &Params, verdict_fee: Uint128, fees: Uint128, (count, samples): (u32, u32)) -> Uint128 {
+) -> Uint128 {
     let reserve = fees.multiply_ratio(params.fees.reserve_ppm, PPM);
-    let verdicts = u64::from(samples.min(count)).saturating_mul(u64::from(params.jury.seats));
+    let samples = sample_count(rate_q32, count);
+    let verdicts = u64::from(samples).saturating_mul(u64::from(params.jury.seats));
     let checks = verdict_fee.saturating_mul(Uint128::from(verdicts));
     reserve.saturating_add(checks).saturating_sub(fees)
 }

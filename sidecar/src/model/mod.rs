@@ -42,8 +42,8 @@ pub const TOP: usize = 20;
 pub enum ModelError {
     #[error("cannot read the model file {path}")]
     Read { path: PathBuf, source: std::io::Error },
-    #[error("{} has SHA-256 {}, expected {}", .path.display(), hex(.found), hex(.expected))]
-    Digest { path: PathBuf, found: [u8; 32], expected: [u8; 32] },
+    #[error("{} has SHA-256 {}, expected {}", .path.display(), hex(.found), any_of(.expected))]
+    Digest { path: PathBuf, found: [u8; 32], expected: Vec<[u8; 32]> },
     #[error("model file")]
     Gguf(#[from] GgufError),
     #[error("tokenizer")]
@@ -76,6 +76,10 @@ pub enum ModelError {
 
 fn hex(digest: &[u8; 32]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn any_of(digests: &[[u8; 32]]) -> String {
+    digests.iter().map(hex).collect::<Vec<_>>().join(" or ")
 }
 
 /// The distribution that predicts one generated token.
@@ -133,10 +137,10 @@ impl Model {
         Self::read(path, None, device, threads)
     }
 
-    /// As [`Model::load`], but refuses a file with another digest before parsing any of it.
+    /// As [`Model::load`], but refuses a file with another digest than one of these before parsing any of it.
     pub fn load_pinned(
         path: &Path,
-        sha256: [u8; 32],
+        sha256: &[[u8; 32]],
         device: DeviceChoice,
         threads: Option<i32>,
     ) -> Result<Self, ModelError> {
@@ -145,7 +149,7 @@ impl Model {
 
     fn read(
         path: &Path,
-        pinned: Option<[u8; 32]>,
+        pinned: Option<&[[u8; 32]]>,
         device: DeviceChoice,
         threads: Option<i32>,
     ) -> Result<Self, ModelError> {
@@ -160,8 +164,8 @@ impl Model {
         let file =
             std::fs::read(path).map_err(|source| ModelError::Read { path: path.to_owned(), source })?;
         let found: [u8; 32] = Sha256::digest(&file).into();
-        if let Some(expected) = pinned.filter(|expected| *expected != found) {
-            return Err(ModelError::Digest { path: path.to_owned(), found, expected });
+        if let Some(expected) = pinned.filter(|expected| !expected.contains(&found)) {
+            return Err(ModelError::Digest { path: path.to_owned(), found, expected: expected.to_vec() });
         }
         let _no_grad = tch::no_grad_guard();
         let gguf = Gguf::parse(&file)?;

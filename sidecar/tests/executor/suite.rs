@@ -10,10 +10,7 @@ use assay_common::digest::Domain;
 use assay_common::ids::{BatchId, Digest, Epoch, ModelDigest, Nonce, SessionId, UserSeed};
 use assay_common::judge::Measurement;
 use assay_common::msg::{QueryMsg, SampleResponse, SessionResponse};
-use assay_common::params::{
-    BeaconParams, ClockParams, EvidenceParams, FeeParams, JuryParams, LimitParams, Params, PerAlternative,
-    ReputationParams,
-};
+use assay_common::params::{BeaconParams, ClockParams, Params};
 use assay_common::sampler::SamplingParams;
 use assay_common::session::{prompt_digest, voucher_digest, ModelSpec, NumericScheme, Request};
 use assay_sidecar::chain::{Account, ChainError};
@@ -56,54 +53,17 @@ pub fn model() -> ModelDigest {
 }
 
 pub fn params() -> Params {
-    Params {
-        denom: "stake".into(),
-        // Windows of a second since 1970: epoch 0 is long over.
-        clock: ClockParams { start: 0, window_seconds: 1, windows_per_epoch: 10 },
-        beacon: BeaconParams {
-            public_key: HexBinary::from(vec![0; 96]),
-            genesis: 0,
-            period_seconds: 1,
-            delay_seconds: 0,
-        },
-        jury: JuryParams {
-            seats: 3,
-            quorum: 2,
-            min_others_to_commit: 3,
-            min_others_to_slash: 3,
-            max_samples_per_window: 200,
-        },
-        evidence: EvidenceParams {
-            honest_fail_ppm: 10_000,
-            alternatives_ppm: PerAlternative([50_000, 100_000, 500_000]),
-            audits: 10_000u64.into(),
-            false_forfeit_one_in: 1_000_000_000u64.into(),
-        },
-        reputation: ReputationParams {
-            step_ppm: 200_000,
-            min_checked: 4,
-            min_conclusive_ppm: 800_000,
-            base_rate_ppm: 10_000,
-        },
-        fees: FeeParams {
-            verdict_ppm: 70_000,
-            reserve_ppm: 10_000,
-            min_stake_fees: 10_000,
-            slash_ppm: 100_000,
-        },
-        limits: LimitParams {
-            session_epochs: 30,
-            claims_per_batch: 50,
-            inferences_per_batch: 65_536,
-            max_prompt: 64,
-            max_new: 64,
-            artifact_bytes_per_token: 256,
-            artifact_bytes_fixed: 65_536,
-            draw_page: 100,
-            verdict_page: 50,
-            settle_page: 200,
-        },
-    }
+    // Windows of a second since 1970: epoch 0 is long over.
+    let clock = ClockParams { start: 0, window_seconds: 1, windows_per_epoch: 10 };
+    let beacon = BeaconParams {
+        public_key: HexBinary::from(vec![0; 96]),
+        genesis: 0,
+        period_seconds: 1,
+        delay_seconds: 0,
+    };
+    let mut params = Params::local("stake", clock, beacon);
+    (params.limits.max_prompt, params.limits.max_new) = (64, 64);
+    params
 }
 
 /// A fee of 10 and an escrow for 100 inferences, of which none is paid; 30 tokens of prompt, 20 of answer.
@@ -121,6 +81,7 @@ pub fn session(key: &SigningKey, executor: &str) -> SessionResponse {
         expires: Epoch(u64::MAX),
         escrow: Uint128::new(1_000),
         nonce: Nonce(0),
+        mark_q32: 1 << 32,
     }
 }
 

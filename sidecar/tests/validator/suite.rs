@@ -7,15 +7,11 @@ use std::time::Duration;
 
 use assay_common::ids::{BatchId, Window};
 use assay_common::msg::SampleKey;
-use assay_common::params::{
-    BeaconParams, EvidenceParams, FeeParams, JuryParams, LimitParams, Params, PerAlternative,
-    ReputationParams,
-};
+use assay_common::params::{BeaconParams, Params};
 use assay_sidecar::chain::{Account, Chain, Sender};
 use assay_sidecar::config::{ChainConfig, ValidatorConfig};
 use assay_sidecar::store::{Identity, Store};
 use assay_sidecar::validator::Juror;
-use cosmwasm_std::Uint64;
 use tempfile::TempDir;
 
 use super::node::{Node, CLOCK};
@@ -109,47 +105,14 @@ pub fn end_of(window: u64) -> u64 {
 }
 
 pub fn params() -> Params {
-    Params {
-        denom: "uassay".into(),
-        clock: CLOCK,
-        beacon: BeaconParams {
-            public_key: vec![0; 96].into(),
-            genesis: 0,
-            period_seconds: 1,
-            delay_seconds: 2,
-        },
-        jury: JuryParams {
-            seats: 3,
-            quorum: 2,
-            min_others_to_commit: 3,
-            min_others_to_slash: 3,
-            max_samples_per_window: 200,
-        },
-        evidence: EvidenceParams {
-            honest_fail_ppm: 10_000,
-            alternatives_ppm: PerAlternative([30_000, 100_000, 400_000]),
-            audits: Uint64::new(10_000),
-            false_forfeit_one_in: Uint64::new(1_000_000_000),
-        },
-        reputation: ReputationParams {
-            step_ppm: 200_000,
-            min_checked: 4,
-            min_conclusive_ppm: 800_000,
-            base_rate_ppm: 10_000,
-        },
-        fees: FeeParams { verdict_ppm: 70_000, reserve_ppm: 10_000, min_stake_fees: 10, slash_ppm: 100_000 },
-        limits: LimitParams {
-            session_epochs: 30,
-            claims_per_batch: 50,
-            inferences_per_batch: 65_536,
-            max_prompt: 8_192,
-            max_new: 4_096,
-            artifact_bytes_per_token: 256,
-            artifact_bytes_fixed: 64 * 1024,
-            draw_page: 100,
-            // Small, so that several pages are met.
-            verdict_page: 2,
-            settle_page: 200,
-        },
-    }
+    let beacon = BeaconParams {
+        public_key: vec![0; 96].into(),
+        genesis: 0,
+        period_seconds: 1,
+        delay_seconds: 2,
+    };
+    let mut params = Params::local("uassay", CLOCK, beacon);
+    // Small, so that several pages are met.
+    params.limits.verdict_page = 2;
+    params
 }

@@ -129,6 +129,7 @@ fn sampled(suite: &Suite) {
         expires: Epoch(9),
         escrow: Uint128::new(1),
         nonce: Nonce(1),
+        mark_q32: 1 << 32,
     };
     answer(suite, &QueryMsg::Session { session }, &terms);
 }

@@ -49,5 +49,6 @@ fn response(
         expires: session.expires,
         escrow: session.escrow,
         nonce: session.nonce,
+        mark_q32: session.mark,
     })
 }
