@@ -1,4 +1,4 @@
-//! Newtypes of ids, units and digests. Numbers are strings in JSON, digests lowercase hex; borsh writes both raw.
+//! Newtypes of ids, units and digests. Numbers are strings in JSON, digests lowercase hex; binary forms hold both raw.
 
 use std::fmt;
 use std::str::FromStr;
@@ -51,12 +51,20 @@ macro_rules! number {
         }
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(&self.0)
+                if serializer.is_human_readable() {
+                    serializer.collect_str(&self.0)
+                } else {
+                    serializer.serialize_u64(self.0)
+                }
             }
         }
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                <String as Deserialize>::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+                if deserializer.is_human_readable() {
+                    <String as Deserialize>::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+                } else {
+                    <u64 as Deserialize>::deserialize(deserializer).map(Self)
+                }
             }
         }
         impl JsonSchema for $name {
@@ -101,12 +109,20 @@ macro_rules! digest {
         }
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                if serializer.is_human_readable() {
+                    serializer.collect_str(self)
+                } else {
+                    Serialize::serialize(&self.0, serializer)
+                }
             }
         }
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                <String as Deserialize>::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+                if deserializer.is_human_readable() {
+                    <String as Deserialize>::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+                } else {
+                    <[u8; 32] as Deserialize>::deserialize(deserializer).map(Self)
+                }
             }
         }
         impl JsonSchema for $name {

@@ -100,11 +100,11 @@ pub enum QueryMsg {
     #[returns(Page<SampleResponse, u32>)]
     Samples { batch: BatchId, start_after: Option<u32>, limit: Option<u32> },
     /// The samples that a juror must judge, of those drawn in one window.
-    #[returns(Page<Assignment, SampleKey>)]
-    Assignments { juror: String, window: Window, start_after: Option<SampleKey>, limit: Option<u32> },
-    /// The revealed verdicts of one juror on the samples drawn in one window.
-    #[returns(Page<Verdict, SampleKey>)]
-    Verdicts { juror: String, window: Window, start_after: Option<SampleKey>, limit: Option<u32> },
+    #[returns(Page<AssignedPage, u32>)]
+    Assignments { juror: String, window: Window, start_after: Option<u32>, limit: Option<u32> },
+    /// The revealed verdicts of one juror on the samples of one of its pages.
+    #[returns(Vec<Verdict>)]
+    Verdicts { juror: String, window: Window, page: u32 },
     /// A juror's commitment to one page, if any.
     #[returns(CommitmentResponse)]
     Commitment { juror: String, window: Window, page: u32 },
@@ -249,13 +249,13 @@ pub struct SampleKey {
     pub draw: u32,
 }
 
-/// A sample that a juror must judge.
+/// Samples that a juror must judge: the verdicts on them belong on this one page of its verdicts of that window.
 #[cw_serde]
-#[derive(Eq, Copy)]
-pub struct Assignment {
-    pub sample: SampleKey,
-    /// The one page of the juror's verdicts of that window that may hold it.
+#[derive(Eq)]
+pub struct AssignedPage {
     pub page: u32,
+    /// In the order in which the seats were given.
+    pub samples: Vec<SampleKey>,
 }
 
 #[cw_serde]

@@ -6,14 +6,14 @@ use assay_common::event::Event;
 use assay_common::ids::{BatchId, BatchRoot, Epoch, ModelDigest, SessionId};
 use assay_common::msg::{Claim, ClaimedRange};
 use assay_common::session::voucher_digest;
-use cosmwasm_std::{Api, Empty, Response, Storage, Uint128};
+use cosmwasm_std::{Api, Response, Storage, Uint128};
 
 use crate::epoch::Book;
 use crate::error::ContractError;
 use crate::pools::{self, Pools};
 use crate::state::{
-    Batch, ExecutorEpoch, Session, BATCHES, BEACONS, EPOCH_BATCHES, LAST_BATCH, NODES, POOLS, SESSIONS,
-    UNDRAWN, UNSETTLED,
+    Batch, ExecutorEpoch, NodeNumber, Session, BATCHES, BEACONS, EPOCH_BATCHES, LAST_BATCH, NODES, POOLS,
+    SESSIONS, UNDRAWN, UNSETTLED,
 };
 use crate::tx::Tx;
 use crate::{model, node, session, table};
@@ -70,7 +70,7 @@ pub fn commit(
         return Err(ContractError::DrawKnown { round });
     }
     let mut node = node::serving(storage, &tx.sender, &model)?;
-    check_others(storage, tx, &model)?;
+    check_others(storage, tx, (&model, node.number))?;
     let rate_now = node.reputation.rate_q32(&params.reputation);
     let mut book = Book::new(tx.sender.clone());
     let claimant = Claimant { tx, model: &model, rate_now };
@@ -101,7 +101,7 @@ pub fn commit(
     if node.last_epoch != Some(epoch) {
         book.put(epoch, ExecutorEpoch::open(node.last_epoch.replace(epoch), id, window));
         NODES.save(storage, &tx.sender, &node)?;
-        UNSETTLED.save(storage, (epoch.0, &tx.sender), &Empty {})?;
+        UNSETTLED.save(storage, (epoch.0, &tx.sender), &true)?;
     }
     enter(book.account(storage, epoch)?, &batch, &split, params.jury.max_samples_per_window)?;
     book.save(storage)?;
@@ -112,8 +112,12 @@ pub fn commit(
     Ok(Response::new().add_event(committed(id, batch)))
 }
 
-fn check_others(storage: &dyn Storage, tx: &Tx, model: &ModelDigest) -> Result<(), ContractError> {
-    let others = table::in_force(storage, model, tx.time.epoch)?.others(&tx.sender);
+fn check_others(
+    storage: &dyn Storage,
+    tx: &Tx,
+    (model, executor): (&ModelDigest, NodeNumber),
+) -> Result<(), ContractError> {
+    let others = table::in_force(storage, model, tx.time.epoch)?.others(executor);
     let needed = tx.config.params.jury.min_others_to_commit;
     if others < needed {
         return Err(ContractError::TooFewOthers { model: *model, others, needed });
@@ -266,8 +270,8 @@ fn move_money(held: &mut Pools, credit: Uint128, fees: Uint128, split: &Split) -
 
 fn store(storage: &mut dyn Storage, id: BatchId, batch: &Batch) -> Result<(), ContractError> {
     BATCHES.save(storage, id.0, batch)?;
-    EPOCH_BATCHES.save(storage, ((&batch.executor, batch.epoch.0), id.0), &Empty {})?;
-    UNDRAWN.save(storage, (batch.round.0, id.0), &Empty {})?;
+    EPOCH_BATCHES.save(storage, ((&batch.executor, batch.epoch.0), id.0), &true)?;
+    UNDRAWN.save(storage, (batch.round.0, id.0), &true)?;
     Ok(())
 }
 

@@ -1,19 +1,16 @@
 //! Draw: the samples of a batch and their juries, out of the beacon.
 
-use std::collections::BTreeMap;
-
 use assay_common::draw;
 use assay_common::event::Event;
-use assay_common::ids::BatchId;
-use cosmwasm_std::{Addr, Response, Storage};
+use assay_common::ids::{BatchId, DrawSeed};
+use assay_common::msg::SampleKey;
+use cosmwasm_std::{Response, Storage};
 
 use crate::error::ContractError;
-use crate::state::{
-    Batch, Sample, Seat, ASSIGNMENTS, BATCHES, BEACONS, EPOCHS, SAMPLES, SEATS, UNDRAWN, UNTALLIED,
-};
-use crate::table::StakeTable;
+use crate::seating::Seating;
+use crate::state::{Batch, NodeNumber, Sample, BATCHES, BEACONS, EPOCHS, SAMPLES, UNDRAWN, UNTALLIED};
 use crate::tx::Tx;
-use crate::{batch, epoch, table};
+use crate::{batch, epoch, node, table};
 
 /// Draws up to `limit` further samples of a batch, with juries by the stakes of the batch's epoch.
 ///
@@ -33,27 +30,19 @@ pub fn page(storage: &mut dyn Storage, tx: &Tx, id: BatchId, limit: u32) -> Resu
         .may_load(storage, batch.round.0)?
         .ok_or(ContractError::BeaconMissing { batch: id, round: batch.round })?;
     let seed = draw::seed(&tx.config.domain, id, &randomness);
-    let table = table::in_force(storage, &batch.model, batch.epoch)?;
-    let jury_of = jury(&batch, &table, &seed);
+    let jury_of = jury(storage, &batch, &seed)?;
 
-    let mut seats: BTreeMap<Addr, u32> = BTreeMap::new();
+    let mut seating = Seating::new(window, tx.config.params.limits.verdict_page);
     let (from, to) = (batch.drawn, batch.drawn.saturating_add(limit).min(batch.samples));
     for number in from..to {
         let index = draw::index(&seed, batch.count, number);
-        let sample = Sample { index, window, seats: jury_of(index), outcome: None };
-        for seat in &sample.seats {
-            let taken = match seats.get(&seat.juror) {
-                Some(taken) => *taken,
-                None => SEATS.may_load(storage, (&seat.juror, window.0))?.unwrap_or(0),
-            };
-            ASSIGNMENTS.save(storage, ((&seat.juror, window.0), (id.0, number)), &taken)?;
-            seats.insert(seat.juror.clone(), taken.saturating_add(1));
-        }
-        SAMPLES.save(storage, (id.0, number), &sample)?;
+        let key = SampleKey { batch: id, draw: number };
+        let seats = jury_of(index);
+        let seats = seats.into_iter().map(|juror| seating.seat(storage, juror, key));
+        let seats = seats.collect::<Result<_, _>>()?;
+        SAMPLES.save(storage, (id.0, number), &Sample { index, window, seats, outcome: None })?;
     }
-    for (juror, taken) in &seats {
-        SEATS.save(storage, (juror, window.0), taken)?;
-    }
+    seating.save(storage)?;
     if batch.first_open == from {
         UNTALLIED.save(storage, (window.0, id.0), &from)?;
     }
@@ -70,21 +59,19 @@ pub fn page(storage: &mut dyn Storage, tx: &Tx, id: BatchId, limit: u32) -> Resu
     Ok(Response::new().add_event(Event::Drawn { batch: id, executor, window, from, to, complete }))
 }
 
-/// The seats of the jury for a leaf number.
+/// Who judges a leaf number.
 fn jury<'a>(
+    storage: &dyn Storage,
     batch: &Batch,
-    table: &'a StakeTable,
-    seed: &'a assay_common::ids::DrawSeed,
-) -> impl Fn(u32) -> Vec<Seat> + 'a {
-    let cumulative: Vec<u128> = table.cumulative.iter().map(|sum| sum.u128()).collect();
-    let (executor, seats) = (table.place(&batch.executor), batch.seats);
-    move |index| {
-        draw::jury(seed, index, &cumulative, executor, seats)
-            .into_iter()
-            .filter_map(|place| table.nodes.get(place))
-            .map(|juror| Seat { juror: juror.clone(), verdict: None })
-            .collect()
-    }
+    seed: &'a DrawSeed,
+) -> Result<impl Fn(u32) -> Vec<NodeNumber> + 'a, ContractError> {
+    let table = table::in_force(storage, &batch.model, batch.epoch)?;
+    let executor = table.place(node::load(storage, &batch.executor)?.number);
+    let (cumulative, seats) = (table.cumulative(), batch.seats);
+    Ok(move |index| {
+        let places = draw::jury(seed, index, &cumulative, executor, seats).into_iter();
+        places.filter_map(|place| table.0.get(place)).map(|place| place.node).collect()
+    })
 }
 
 /// # Errors

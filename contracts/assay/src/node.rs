@@ -7,7 +7,7 @@ use assay_common::reputation::Reputation;
 use cosmwasm_std::{Addr, Response, Storage, Uint128};
 
 use crate::error::ContractError;
-use crate::state::{Node, NODES, POOLS};
+use crate::state::{Node, NodeNumber, NODES, NODE_COUNT, NUMBERS, POOLS};
 use crate::tx::Tx;
 use crate::{model, pools, table};
 
@@ -35,14 +35,16 @@ pub fn register(
     if tx.funds < needed {
         return Err(ContractError::StakeTooLow { stake: tx.funds, needed });
     }
+    let number = next_number(storage, &tx.sender)?;
     let from_epoch = tx.time.next_table();
     for model in &models {
-        table::set(storage, model, from_epoch, &tx.sender, tx.funds)?;
+        table::set(storage, model, from_epoch, number, tx.funds)?;
     }
     let mut held = POOLS.load(storage)?;
     pools::add(&mut held.stakes, tx.funds)?;
     POOLS.save(storage, &held)?;
     let node = Node {
+        number,
         models,
         endpoint,
         stake: tx.funds,
@@ -53,6 +55,23 @@ pub fn register(
     NODES.save(storage, &tx.sender, &node)?;
     let event = Event::NodeRegistered { node: tx.sender.to_string(), stake: tx.funds, from_epoch };
     Ok(Response::new().add_event(event))
+}
+
+fn next_number(storage: &mut dyn Storage, address: &Addr) -> Result<NodeNumber, ContractError> {
+    let number = NODE_COUNT.may_load(storage)?.unwrap_or(0);
+    NODE_COUNT.save(storage, &number.saturating_add(1))?;
+    NUMBERS.save(storage, number, address)?;
+    Ok(NodeNumber(number))
+}
+
+/// The address of a node.
+///
+/// # Errors
+/// There is no node of this number: a fault of the contract.
+pub fn address(storage: &dyn Storage, number: NodeNumber) -> Result<Addr, ContractError> {
+    NUMBERS
+        .may_load(storage, number.0)?
+        .ok_or_else(|| ContractError::NotRegistered { address: format!("node number {}", number.0) })
 }
 
 /// The least stake for the dearest of the models.

@@ -2,14 +2,13 @@
 
 use assay_common::msg::PoolsResponse;
 use assay_common::params::PPM;
-use cosmwasm_schema::cw_serde;
 use cosmwasm_std::Uint128;
+use serde::{Deserialize, Serialize};
 
 use crate::error::ContractError;
 
 /// The contract's money by purpose; all but `burned` add up to its balance after every message.
-#[cw_serde]
-#[derive(Eq, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pools {
     /// Prepaid by requesters.
     pub escrow: Uint128,

@@ -51,7 +51,7 @@ pub fn open(
         executor,
         model,
         user_seed,
-        session_key,
+        session_key: session_key.into(),
         fee,
         max_prompt,
         max_new,

@@ -268,7 +268,7 @@ fn slash(
     node: &mut Node,
 ) -> Result<Uint128, ContractError> {
     let params = &tx.config.params;
-    let others = table::in_force(storage, &condemned.model, condemned.epoch)?.others(&condemned.executor);
+    let others = table::in_force(storage, &condemned.model, condemned.epoch)?.others(node.number);
     if others < params.jury.min_others_to_slash {
         return Ok(Uint128::zero());
     }
@@ -277,7 +277,7 @@ fn slash(
     for model in &node.models {
         let needed = params.min_stake(crate::model::load(storage, model)?.reference_fee);
         let weight = if node.stake < needed { Uint128::zero() } else { node.stake };
-        table::set(storage, model, tx.time.next_table(), &condemned.executor, weight)?;
+        table::set(storage, model, tx.time.next_table(), node.number, weight)?;
     }
     Ok(slashed)
 }

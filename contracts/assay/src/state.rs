@@ -1,19 +1,23 @@
 //! What is stored, and under which keys. Messages and answers never are; small values of the common vocabulary are.
+//!
+//! Names of what is written for every sample are one letter long: each byte of a key is paid at every write.
 
 use assay_common::digest::Domain;
 use assay_common::evidence::Cusum;
 use assay_common::ids::{
     BatchId, BatchRoot, Digest, Epoch, ModelDigest, Nonce, Randomness, Round, UserSeed, Window,
 };
-use assay_common::msg::{ClaimedRange, EpochStatus, Tallies};
+use assay_common::msg::{ClaimedRange, EpochStatus, SampleKey, Tallies};
 use assay_common::params::Params;
 use assay_common::reputation::Reputation;
 use assay_common::session::ModelSpec;
 use assay_common::verdict::{FinalOutcome, Outcome};
 use cosmwasm_schema::cw_serde;
-use cosmwasm_std::{Addr, Empty, HexBinary, Uint128};
-use cw_storage_plus::{Item, Map};
+use cosmwasm_std::{Addr, Uint128};
+use cw_storage_plus::Item;
+use serde::{Deserialize, Serialize};
 
+use crate::packed::{Packed, PackedItem};
 use crate::pools::Pools;
 use crate::table::StakeTable;
 
@@ -25,15 +29,20 @@ pub struct Config {
     pub domain: Domain,
 }
 
-#[cw_serde]
+/// A node's number, counted from 0 in the order of registration: what stake tables and seats hold instead of its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct NodeNumber(pub u32);
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Model {
     pub spec: ModelSpec,
     pub reference_fee: Uint128,
     pub calibration: Digest,
 }
 
-#[cw_serde]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Node {
+    pub number: NodeNumber,
     pub models: Vec<ModelDigest>,
     pub endpoint: String,
     pub stake: Uint128,
@@ -44,19 +53,20 @@ pub struct Node {
 }
 
 /// What a session paid in an epoch that was not settled when it was last looked at.
-#[cw_serde]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Slot {
     pub epoch: Epoch,
     pub amount: Uint128,
 }
 
-#[cw_serde]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Session {
     pub requester: Addr,
     pub executor: Addr,
     pub model: ModelDigest,
     pub user_seed: UserSeed,
-    pub session_key: HexBinary,
+    /// Compressed secp256k1 key.
+    pub session_key: Vec<u8>,
     pub fee: Uint128,
     pub max_prompt: u32,
     pub max_new: u32,
@@ -70,7 +80,7 @@ pub struct Session {
     pub slots: Vec<Slot>,
 }
 
-#[cw_serde]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Batch {
     pub executor: Addr,
     pub model: ModelDigest,
@@ -92,13 +102,15 @@ pub struct Batch {
     pub first_open: u32,
 }
 
-#[cw_serde]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Seat {
-    pub juror: Addr,
+    pub juror: NodeNumber,
+    /// The one page of the juror's verdicts on that window's draws that may hold it.
+    pub page: u32,
     pub verdict: Option<Outcome>,
 }
 
-#[cw_serde]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// Leaf number under the batch's root.
     pub index: u32,
@@ -108,21 +120,20 @@ pub struct Sample {
     pub outcome: Option<FinalOutcome>,
 }
 
-#[cw_serde]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PageCommitment {
     pub hash: Digest,
     pub revealed: bool,
 }
 
 /// The next sample that the evidence of an executor-epoch takes in.
-#[cw_serde]
-#[derive(Eq, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
     pub batch: BatchId,
     pub draw: u32,
 }
 
-#[cw_serde]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExecutorEpoch {
     pub status: EpochStatus,
     /// The executor's epoch before this one; it settles first.
@@ -148,45 +159,47 @@ pub struct ExecutorEpoch {
     pub refund_pool_left: Uint128,
 }
 
-type SeatKey<'a> = ((&'a Addr, u64), (u64, u32));
-
 /// The one configuration.
 pub const CONFIG: Item<Config> = Item::new("config");
 /// The one account of all money held.
-pub const POOLS: Item<Pools> = Item::new("pools");
+pub const POOLS: PackedItem<Pools> = PackedItem::new("pools");
 /// Ids given so far.
-pub const LAST_SESSION: Item<u64> = Item::new("last_session");
-pub const LAST_BATCH: Item<u64> = Item::new("last_batch");
+pub const LAST_SESSION: PackedItem<u64> = PackedItem::new("last_session");
+pub const LAST_BATCH: PackedItem<u64> = PackedItem::new("last_batch");
+/// How many nodes have registered.
+pub const NODE_COUNT: PackedItem<u32> = PackedItem::new("node_count");
 /// Maps a model's digest to the model.
-pub const MODELS: Map<[u8; 32], Model> = Map::new("model");
+pub const MODELS: Packed<[u8; 32], Model> = Packed::new("model");
 /// Maps an address to the node that it registered.
-pub const NODES: Map<&Addr, Node> = Map::new("node");
+pub const NODES: Packed<&Addr, Node> = Packed::new("node");
+/// Maps a node's number to its address.
+pub const NUMBERS: Packed<u32, Addr> = Packed::new("number");
 /// Maps (model, epoch) to the stake table that is in force from that epoch until the next stored one.
-pub const TABLES: Map<(&[u8], u64), StakeTable> = Map::new("table");
+pub const TABLES: Packed<(&[u8], u64), StakeTable> = Packed::new("table");
 /// Maps a session's id to the session.
-pub const SESSIONS: Map<u64, Session> = Map::new("session");
+pub const SESSIONS: Packed<u64, Session> = Packed::new("session");
 /// Maps a batch's id to the batch.
-pub const BATCHES: Map<u64, Batch> = Map::new("batch");
+pub const BATCHES: Packed<u64, Batch> = Packed::new("batch");
 /// Maps (batch, draw) to the sample.
-pub const SAMPLES: Map<(u64, u32), Sample> = Map::new("sample");
+pub const SAMPLES: Packed<(u64, u32), Sample> = Packed::new("s");
 /// Maps a beacon round to its randomness.
-pub const BEACONS: Map<u64, Randomness> = Map::new("beacon");
-/// Maps ((juror, window of the draw), (batch, draw)) of each seat to its number among the juror's seats of that window.
-pub const ASSIGNMENTS: Map<SeatKey, u32> = Map::new("assignment");
+pub const BEACONS: Packed<u64, Randomness> = Packed::new("beacon");
 /// Maps (juror, window of the draw) to how many seats the juror has there.
-pub const SEATS: Map<(&Addr, u64), u32> = Map::new("seats");
+pub const SEATS: Packed<(u32, u64), u32> = Packed::new("n");
+/// Maps ((juror, window of the draw), page) to the samples of those seats, in the order in which they were given.
+pub const ASSIGNMENTS: Packed<((u32, u64), u32), Vec<SampleKey>> = Packed::new("a");
 /// Maps (juror, window of the draw, page) to what the juror committed to.
-pub const COMMITMENTS: Map<(&Addr, u64, u32), PageCommitment> = Map::new("commitment");
+pub const COMMITMENTS: Packed<(u32, u64, u32), PageCommitment> = Packed::new("c");
 /// Maps (executor, epoch) to the executor's account of that epoch.
-pub const EPOCHS: Map<(&Addr, u64), ExecutorEpoch> = Map::new("epoch");
+pub const EPOCHS: Packed<(&Addr, u64), ExecutorEpoch> = Packed::new("epoch");
 /// Holds ((executor, epoch), batch) for each batch: the order of the evidence.
-pub const EPOCH_BATCHES: Map<((&Addr, u64), u64), Empty> = Map::new("epoch_batch");
+pub const EPOCH_BATCHES: Packed<((&Addr, u64), u64), bool> = Packed::new("epoch_batch");
 /// Maps an address to what it has earned and not claimed.
-pub const CLAIMABLE: Map<&Addr, Uint128> = Map::new("claimable");
+pub const CLAIMABLE: Packed<&Addr, Uint128> = Packed::new("claimable");
 
 /// Holds (beacon round, batch) while the batch is not wholly drawn.
-pub const UNDRAWN: Map<(u64, u64), Empty> = Map::new("undrawn");
+pub const UNDRAWN: Packed<(u64, u64), bool> = Packed::new("undrawn");
 /// Maps (window, batch) to the batch's first open sample, drawn in that window.
-pub const UNTALLIED: Map<(u64, u64), u32> = Map::new("untallied");
+pub const UNTALLIED: Packed<(u64, u64), u32> = Packed::new("untallied");
 /// Holds (epoch, executor) while that account is open.
-pub const UNSETTLED: Map<(u64, &Addr), Empty> = Map::new("unsettled");
+pub const UNSETTLED: Packed<(u64, &Addr), bool> = Packed::new("unsettled");

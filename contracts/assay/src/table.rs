@@ -2,61 +2,67 @@
 
 use assay_common::ids::{Epoch, ModelDigest};
 use assay_common::params::MAX_NODES_PER_MODEL;
-use cosmwasm_schema::cw_serde;
-use cosmwasm_std::{Addr, Order, Storage, Uint128};
+use cosmwasm_std::{Order, Storage, Uint128};
 use cw_storage_plus::Bound;
+use serde::{Deserialize, Serialize};
 
 use crate::error::ContractError;
-use crate::state::TABLES;
+use crate::state::{NodeNumber, TABLES};
 
-/// The eligible nodes of one model, in the order of their addresses, at most [`MAX_NODES_PER_MODEL`].
-#[cw_serde]
-#[derive(Default)]
-pub struct StakeTable {
-    pub nodes: Vec<Addr>,
-    /// Sum of the stakes up to and including each node; strictly rising.
-    pub cumulative: Vec<Uint128>,
+/// One eligible node; at most 16 bytes in storage for up to 16,384 nodes and stakes below 2⁹⁸, since each draw reads them all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    pub node: NodeNumber,
+    /// Sum of the stakes up to and including this node; strictly rising.
+    pub cumulative: u128,
 }
+
+/// The eligible nodes of one model, in the order of their numbers, at most [`MAX_NODES_PER_MODEL`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StakeTable(pub Vec<Place>);
 
 impl StakeTable {
     /// The node's place in the table, if it is in it.
-    pub fn place(&self, node: &Addr) -> Option<usize> {
-        self.nodes.binary_search(node).ok()
+    pub fn place(&self, node: NodeNumber) -> Option<usize> {
+        self.0.binary_search_by_key(&node, |place| place.node).ok()
     }
 
     /// How many eligible nodes there are besides `executor`.
-    pub fn others(&self, executor: &Addr) -> u32 {
-        let others = self.nodes.len().saturating_sub(usize::from(self.place(executor).is_some()));
+    pub fn others(&self, executor: NodeNumber) -> u32 {
+        let others = self.0.len().saturating_sub(usize::from(self.place(executor).is_some()));
         u32::try_from(others).unwrap_or(u32::MAX)
+    }
+
+    /// The cumulative stakes, as [`assay_common::draw::jury`] takes them.
+    pub fn cumulative(&self) -> Vec<u128> {
+        self.0.iter().map(|place| place.cumulative).collect()
     }
 
     /// The table with this node at this stake; at zero it is not in it.
     ///
     /// # Errors
     /// The table is full, or the stakes add up to more than u128 holds.
-    pub fn with(self, model: &ModelDigest, node: &Addr, stake: Uint128) -> Result<Self, ContractError> {
-        let mut entries: Vec<(Addr, Uint128)> = self.stakes().filter(|(other, _)| other != node).collect();
+    pub fn with(self, model: &ModelDigest, node: NodeNumber, stake: Uint128) -> Result<Self, ContractError> {
+        let mut stakes: Vec<(NodeNumber, u128)> = self.stakes().filter(|(other, _)| *other != node).collect();
         if !stake.is_zero() {
-            let at = entries.partition_point(|(other, _)| other < node);
-            entries.insert(at, (node.clone(), stake));
+            let at = stakes.partition_point(|(other, _)| *other < node);
+            stakes.insert(at, (node, stake.u128()));
         }
-        if entries.len() > MAX_NODES_PER_MODEL {
+        if stakes.len() > MAX_NODES_PER_MODEL {
             return Err(ContractError::ModelFull { model: *model, most: MAX_NODES_PER_MODEL });
         }
-        let mut table = Self::default();
-        let mut sum = Uint128::zero();
-        for (node, stake) in entries {
-            sum = sum.checked_add(stake)?;
-            table.nodes.push(node);
-            table.cumulative.push(sum);
+        let mut places = Vec::with_capacity(stakes.len());
+        let mut cumulative = Uint128::zero();
+        for (node, stake) in stakes {
+            cumulative = cumulative.checked_add(Uint128::new(stake))?;
+            places.push(Place { node, cumulative: cumulative.u128() });
         }
-        Ok(table)
+        Ok(Self(places))
     }
 
-    fn stakes(&self) -> impl Iterator<Item = (Addr, Uint128)> + '_ {
-        let before = std::iter::once(Uint128::zero()).chain(self.cumulative.iter().copied());
-        let stakes = self.cumulative.iter().zip(before).map(|(sum, before)| sum.saturating_sub(before));
-        self.nodes.iter().cloned().zip(stakes)
+    fn stakes(&self) -> impl Iterator<Item = (NodeNumber, u128)> + '_ {
+        let before = std::iter::once(0).chain(self.0.iter().map(|place| place.cumulative));
+        self.0.iter().zip(before).map(|(place, before)| (place.node, place.cumulative.saturating_sub(before)))
     }
 }
 
@@ -85,7 +91,7 @@ pub fn set(
     storage: &mut dyn Storage,
     model: &ModelDigest,
     epoch: Epoch,
-    node: &Addr,
+    node: NodeNumber,
     stake: Uint128,
 ) -> Result<(), ContractError> {
     let table = in_force(storage, model, epoch)?.with(model, node, stake)?;

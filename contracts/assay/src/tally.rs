@@ -10,9 +10,9 @@ use cosmwasm_std::{Addr, Response, Storage, Uint128};
 
 use crate::error::ContractError;
 use crate::pools::{self, Pools};
-use crate::state::{Batch, Sample, BATCHES, CLAIMABLE, EPOCHS, POOLS, SAMPLES, UNTALLIED};
+use crate::state::{Batch, NodeNumber, Sample, BATCHES, CLAIMABLE, EPOCHS, POOLS, SAMPLES, UNTALLIED};
 use crate::tx::Tx;
-use crate::{batch, draw, epoch};
+use crate::{batch, draw, epoch, node};
 
 /// Windows from the draw to the first one in which the sample can be closed.
 pub const TALLY_AFTER: u64 = 3;
@@ -28,7 +28,7 @@ struct Closing {
     /// Whether the executor has forfeited the epoch: every open sample is void.
     forfeited: bool,
     tallies: Tallies,
-    earned: BTreeMap<Addr, Uint128>,
+    earned: BTreeMap<NodeNumber, Uint128>,
     held: Pools,
     events: Vec<Event>,
 }
@@ -83,7 +83,8 @@ pub fn close(
     EPOCHS.save(storage, (&batch.executor, batch.epoch.0), &account)?;
     POOLS.save(storage, &closing.held)?;
     for (juror, earned) in &closing.earned {
-        credit(storage, juror, *earned)?;
+        let juror = node::address(storage, *juror)?;
+        credit(storage, &juror, *earned)?;
     }
     Ok(Response::new().add_events(closing.events))
 }
@@ -135,7 +136,7 @@ impl Closing {
         for seat in &sample.seats {
             if seat.verdict.is_some_and(|verdict| outcome.agrees(&verdict)) {
                 pools::shift(&mut purse, &mut self.held.claimable, batch.verdict_fee)?;
-                let earned = self.earned.entry(seat.juror.clone()).or_default();
+                let earned = self.earned.entry(seat.juror).or_default();
                 pools::add(earned, batch.verdict_fee)?;
             }
         }

@@ -5,10 +5,11 @@
 use assay_common::event::Event;
 use assay_common::ids::{Digest, Window};
 use assay_common::verdict::{Verdict, VerdictPage};
-use cosmwasm_std::{Addr, HexBinary, Response, Storage};
+use cosmwasm_std::{HexBinary, Response, Storage};
 
 use crate::error::ContractError;
-use crate::state::{PageCommitment, ASSIGNMENTS, COMMITMENTS, SAMPLES, SEATS};
+use crate::node;
+use crate::state::{NodeNumber, PageCommitment, COMMITMENTS, SAMPLES, SEATS};
 use crate::tx::Tx;
 
 /// Windows after the draw in which commitments are still taken.
@@ -37,7 +38,8 @@ pub fn commit(
     if now > closes {
         return Err(ContractError::TooLate { window, closes, now });
     }
-    let seats = SEATS.may_load(storage, (&tx.sender, window.0))?.unwrap_or(0);
+    let juror = node::load(storage, &tx.sender)?.number;
+    let seats = SEATS.may_load(storage, (juror.0, window.0))?.unwrap_or(0);
     if seats == 0 {
         return Err(ContractError::NotAssigned { juror: tx.sender.to_string(), window });
     }
@@ -45,7 +47,7 @@ pub fn commit(
     if page >= pages {
         return Err(ContractError::BadPage { page, pages });
     }
-    let key = (&tx.sender, window.0, page);
+    let key = (juror.0, window.0, page);
     if COMMITMENTS.has(storage, key) {
         return Err(ContractError::AlreadyCommitted { window, page });
     }
@@ -82,10 +84,10 @@ pub fn reveal(
     if count == 0 || count > most {
         return Err(ContractError::BadVerdictCount { count, most });
     }
-    open_commitment(storage, tx, &page, salt)?;
+    let juror = node::load(storage, &tx.sender)?.number;
+    open_commitment(storage, tx, (juror, &page), salt)?;
     for verdict in &page.verdicts {
-        check_page(storage, &tx.sender, (window, page.page, most), verdict)?;
-        record(storage, &tx.sender, window, verdict)?;
+        record(storage, (juror, &page), verdict)?;
     }
     let VerdictPage { juror, window, page, .. } = page;
     Ok(Response::new().add_event(Event::VerdictsRevealed { juror, window, page, verdicts: count }))
@@ -94,14 +96,14 @@ pub fn reveal(
 fn open_commitment(
     storage: &mut dyn Storage,
     tx: &Tx,
-    page: &VerdictPage,
+    (juror, page): (NodeNumber, &VerdictPage),
     salt: &HexBinary,
 ) -> Result<(), ContractError> {
     let (window, number) = (page.window, page.page);
     if salt.len() != SALT_BYTES {
         return Err(ContractError::BadSalt { bytes: salt.len() });
     }
-    let key = (&tx.sender, window.0, number);
+    let key = (juror.0, window.0, number);
     let commitment =
         COMMITMENTS.may_load(storage, key)?.ok_or(ContractError::NotCommitted { window, page: number })?;
     if commitment.revealed {
@@ -115,40 +117,28 @@ fn open_commitment(
     Ok(())
 }
 
+/// Writes a verdict into its seat.
+///
 /// A seat's verdict belongs on one page: else a juror could commit to every outcome, and open the one that the others chose.
-fn check_page(
-    storage: &dyn Storage,
-    juror: &Addr,
-    (window, page, most): (Window, u32, u32),
-    verdict: &Verdict,
-) -> Result<(), ContractError> {
-    let Verdict { batch, draw, .. } = *verdict;
-    let Some(seat) = ASSIGNMENTS.may_load(storage, ((juror, window.0), (batch.0, draw)))? else {
-        return Ok(());
-    };
-    match seat.checked_div(most) {
-        Some(belongs) if belongs != page => Err(ContractError::WrongPage { batch, draw, page, belongs }),
-        _ => Ok(()),
-    }
-}
-
 fn record(
     storage: &mut dyn Storage,
-    juror: &Addr,
-    window: Window,
+    (juror, page): (NodeNumber, &VerdictPage),
     verdict: &Verdict,
 ) -> Result<(), ContractError> {
     let Verdict { batch, draw, outcome } = *verdict;
     let mut sample =
         SAMPLES.may_load(storage, (batch.0, draw))?.ok_or(ContractError::UnknownSample { batch, draw })?;
-    if sample.window != window {
-        return Err(ContractError::WrongWindow { batch, draw, drawn: sample.window, page: window });
+    if sample.window != page.window {
+        return Err(ContractError::WrongWindow { batch, draw, drawn: sample.window, page: page.window });
     }
     let seat = sample
         .seats
         .iter_mut()
-        .find(|seat| seat.juror == *juror)
-        .ok_or_else(|| ContractError::NotSeated { juror: juror.to_string(), batch, draw })?;
+        .find(|seat| seat.juror == juror)
+        .ok_or_else(|| ContractError::NotSeated { juror: page.juror.clone(), batch, draw })?;
+    if seat.page != page.page {
+        return Err(ContractError::WrongPage { batch, draw, page: page.page, belongs: seat.page });
+    }
     if seat.verdict.is_some() {
         return Err(ContractError::DuplicateVerdict { batch, draw });
     }

@@ -1,12 +1,11 @@
 //! From block results to jobs: every block in order, none twice, none left out.
 
-use std::future::Future;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use assay_common::event::Event;
-use assay_common::ids::{BatchId, Window};
-use assay_common::msg::{Assignment, Page, QueryMsg, SampleKey};
-use assay_common::params::ClockParams;
+use assay_common::ids::Window;
+use assay_common::msg::{AssignedPage, Page, QueryMsg};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -19,8 +18,8 @@ use crate::store::StoreError;
 const MAX_CATCH_UP: u64 = 2_000;
 /// Windows before the present one whose seats may still be judged.
 const OPEN_WINDOWS: u64 = 2;
-/// Seats asked for at once.
-const PAGE: u32 = 100;
+/// Pages of seats asked for at once.
+const PAGES: u32 = 10;
 /// Time between two attempts to have a websocket.
 const RECONNECT: Duration = Duration::from_secs(5);
 
@@ -86,11 +85,15 @@ pub async fn look(juror: &Juror, started: &mut bool) -> Result<(), WatchError> {
     let mut done = jobs::cursor(&juror.store).await?.unwrap_or(head);
     while done < head {
         let height = done.saturating_add(1);
-        let mut seats = Vec::new();
+        let mut windows = BTreeSet::new();
         for event in juror.chain.events(height).await? {
-            if let Event::Drawn { batch, window, from, to, .. } = event {
-                seats.extend(seats_of_draw(juror, batch, window, from..to).await?);
+            if let Event::Drawn { window, .. } = event {
+                windows.insert(window);
             }
+        }
+        let mut seats = Vec::new();
+        for window in windows {
+            seats.extend(seats_of_window(juror, window).await?);
         }
         jobs::record(&juror.store, height, &seats).await?;
         done = height;
@@ -131,60 +134,19 @@ pub async fn reconcile(juror: &Juror, window: Window) -> Result<(), WatchError> 
     Ok(())
 }
 
+/// All our seats of one window, page by page.
 async fn seats_of_window(juror: &Juror, window: Window) -> Result<Vec<Seat>, ChainError> {
-    let clock = juror.params.clock;
-    collect(&clock, window, None, |_| true, |start_after| ask(juror, window, start_after)).await
-}
-
-async fn seats_of_draw(
-    juror: &Juror,
-    batch: BatchId,
-    window: Window,
-    draws: std::ops::Range<u32>,
-) -> Result<Vec<Seat>, ChainError> {
-    // The key before the first: of this batch, or the last that the batch before could have.
-    let before = match draws.start.checked_sub(1) {
-        Some(draw) => SampleKey { batch, draw },
-        None => SampleKey { batch: BatchId(batch.0.saturating_sub(1)), draw: u32::MAX },
-    };
-    let within = |sample: &SampleKey| sample.batch == batch && sample.draw < draws.end;
-    let clock = juror.params.clock;
-    collect(&clock, window, Some(before), within, |start_after| ask(juror, window, start_after)).await
-}
-
-async fn ask(
-    juror: &Juror,
-    window: Window,
-    start_after: Option<SampleKey>,
-) -> Result<Page<Assignment, SampleKey>, ChainError> {
-    let juror_address = juror.address().to_string();
-    let query = QueryMsg::Assignments { juror: juror_address, window, start_after, limit: Some(PAGE) };
-    juror.chain.query(&query).await
-}
-
-/// All seats after `start_after` up to the first that is not `within`, page by page.
-async fn collect<F, Fut>(
-    clock: &ClockParams,
-    window: Window,
-    mut start_after: Option<SampleKey>,
-    within: impl Fn(&SampleKey) -> bool,
-    ask: F,
-) -> Result<Vec<Seat>, ChainError>
-where
-    F: Fn(Option<SampleKey>) -> Fut,
-    Fut: Future<Output = Result<Page<Assignment, SampleKey>, ChainError>>,
-{
-    let deadline = clock.end(Window(window.0.saturating_add(1)));
+    let deadline = juror.params.clock.end(Window(window.0.saturating_add(1)));
     let mut seats = Vec::new();
+    let mut start_after = None;
     loop {
-        let page = ask(start_after).await?;
-        for Assignment { sample: key, page } in page.items {
-            if !within(&key) {
-                return Ok(seats);
-            }
-            seats.push(Seat { key, window, page, deadline });
+        let juror_address = juror.address().to_string();
+        let query = QueryMsg::Assignments { juror: juror_address, window, start_after, limit: Some(PAGES) };
+        let found: Page<AssignedPage, u32> = juror.chain.query(&query).await?;
+        for AssignedPage { page, samples } in found.items {
+            seats.extend(samples.into_iter().map(|key| Seat { key, window, page, deadline }));
         }
-        match page.next_start_after {
+        match found.next_start_after {
             Some(next) => start_after = Some(next),
             None => return Ok(seats),
         }

@@ -7,7 +7,7 @@ use assay_common::digest::{sha256, Domain};
 use assay_common::event::Event;
 use assay_common::ids::{Digest, Window};
 use assay_common::msg::{
-    Assignment, ClockResponse, CommitmentResponse, ExecuteMsg, Page, QueryMsg, SampleKey,
+    AssignedPage, ClockResponse, CommitmentResponse, ExecuteMsg, Page, QueryMsg, SampleKey,
 };
 use assay_common::params::ClockParams;
 use assay_common::verdict::{Verdict, VerdictPage};
@@ -246,12 +246,12 @@ impl State {
             }
             QueryMsg::Assignments { window, start_after, .. } => {
                 // One to a page, so that paging is met.
-                let all = self.seats.get(&window).into_iter().flatten();
-                let all =
-                    (0u32..).zip(all).map(|(number, key)| Assignment { sample: *key, page: number / 2 });
-                let mut rest = all.filter(|seat| start_after.is_none_or(|after| seat.sample > after));
-                let items: Vec<Assignment> = rest.next().into_iter().collect();
-                let next_start_after = rest.next().and(items.last().map(|seat| seat.sample));
+                let all = self.seats.get(&window).map(Vec::as_slice).unwrap_or_default().chunks(2);
+                let all = (0u32..).zip(all);
+                let all = all.map(|(page, samples)| AssignedPage { page, samples: samples.to_vec() });
+                let mut rest = all.filter(|page| start_after.is_none_or(|after| page.page > after));
+                let items: Vec<AssignedPage> = rest.next().into_iter().collect();
+                let next_start_after = rest.next().and(items.last().map(|page| page.page));
                 json!(Page { items, next_start_after })
             }
             _ => {

@@ -105,12 +105,8 @@ pub fn end_of(window: u64) -> u64 {
 }
 
 pub fn params() -> Params {
-    let beacon = BeaconParams {
-        public_key: vec![0; 96].into(),
-        genesis: 0,
-        period_seconds: 1,
-        delay_seconds: 2,
-    };
+    let beacon =
+        BeaconParams { public_key: vec![0; 96].into(), genesis: 0, period_seconds: 1, delay_seconds: 2 };
     let mut params = Params::local("uassay", CLOCK, beacon);
     // Small, so that several pages are met.
     params.limits.verdict_page = 2;

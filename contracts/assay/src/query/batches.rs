@@ -2,7 +2,7 @@
 
 use assay_common::ids::{BatchId, Nonce, SessionId, Window};
 use assay_common::msg::{
-    Assignment, BatchResponse, ClaimedRange, CommitmentResponse, Page, SampleKey, SampleResponse, Seat,
+    AssignedPage, BatchResponse, ClaimedRange, CommitmentResponse, Page, SampleKey, SampleResponse, Seat,
 };
 use assay_common::session::inference_id;
 use assay_common::verdict::Verdict;
@@ -11,8 +11,8 @@ use cw_storage_plus::Bound;
 
 use super::paging;
 use crate::error::ContractError;
-use crate::state::{Batch, Config, Sample, ASSIGNMENTS, BATCHES, COMMITMENTS, CONFIG, SAMPLES};
-use crate::tally;
+use crate::state::{Batch, Config, Sample, ASSIGNMENTS, BATCHES, COMMITMENTS, SAMPLES};
+use crate::{node, tally};
 
 pub fn batch(storage: &dyn Storage, id: BatchId) -> Result<BatchResponse, ContractError> {
     Ok(response(id, crate::batch::load(storage, id)?))
@@ -57,7 +57,8 @@ pub fn sample(
     draw: u32,
 ) -> Result<SampleResponse, ContractError> {
     let batch = crate::batch::load(storage, id)?;
-    sample_response(config, &batch, SampleKey { batch: id, draw }, tally::load(storage, id, draw)?)
+    let key = SampleKey { batch: id, draw };
+    sample_response((storage, config), &batch, key, tally::load(storage, id, draw)?)
 }
 
 pub fn samples(
@@ -72,13 +73,13 @@ pub fn samples(
     let drawn = SAMPLES.prefix(id.0);
     let found = drawn.range(storage, start, None, Order::Ascending).map(|entry| {
         let (draw, sample) = entry?;
-        Ok((draw, sample_response(config, &batch, SampleKey { batch: id, draw }, sample)?))
+        Ok((draw, sample_response((storage, config), &batch, SampleKey { batch: id, draw }, sample)?))
     });
     paging::page(found, paging::limit(limit))
 }
 
 fn sample_response(
-    config: &Config,
+    (storage, config): (&dyn Storage, &Config),
     batch: &Batch,
     key: SampleKey,
     sample: Sample,
@@ -86,8 +87,11 @@ fn sample_response(
     let SampleKey { batch: id, draw } = key;
     let (session, nonce) =
         leaf(&batch.claims, sample.index).ok_or(ContractError::UnknownSample { batch: id, draw })?;
-    let seats =
-        sample.seats.into_iter().map(|seat| Seat { juror: seat.juror.into_string(), verdict: seat.verdict });
+    let mut seats = Vec::with_capacity(sample.seats.len());
+    for seat in sample.seats {
+        let juror = node::address(storage, seat.juror)?.into_string();
+        seats.push(Seat { juror, verdict: seat.verdict });
+    }
     Ok(SampleResponse {
         batch: id,
         draw,
@@ -96,7 +100,7 @@ fn sample_response(
         nonce,
         inference: inference_id(&config.domain, session, nonce),
         window: sample.window,
-        seats: seats.collect(),
+        seats,
         outcome: sample.outcome,
     })
 }
@@ -118,48 +122,34 @@ pub fn assignments(
     storage: &dyn Storage,
     juror: &Addr,
     window: Window,
-    start_after: Option<SampleKey>,
+    start_after: Option<u32>,
     limit: Option<u32>,
-) -> Result<Page<Assignment, SampleKey>, ContractError> {
-    let verdict_page = CONFIG.load(storage)?.params.limits.verdict_page;
-    let found = seats(storage, juror, window, start_after).map(|seat| {
-        let (sample, number) = seat?;
-        Ok((sample, Assignment { sample, page: number.checked_div(verdict_page).unwrap_or(0) }))
+) -> Result<Page<AssignedPage, u32>, ContractError> {
+    let juror = node::load(storage, juror)?.number;
+    let start = start_after.map(Bound::exclusive);
+    let pages = ASSIGNMENTS.prefix((juror.0, window.0)).range(storage, start, None, Order::Ascending);
+    let found = pages.map(|entry| {
+        let (page, samples) = entry?;
+        Ok((page, AssignedPage { page, samples }))
     });
     paging::page(found, paging::limit(limit))
 }
 
-/// A page looks at `limit` assignments, so it may hold fewer verdicts and still not be the last.
 pub fn verdicts(
     storage: &dyn Storage,
     juror: &Addr,
     window: Window,
-    start_after: Option<SampleKey>,
-    limit: Option<u32>,
-) -> Result<Page<Verdict, SampleKey>, ContractError> {
-    let found = seats(storage, juror, window, start_after).map(|seat| {
-        let (key, _) = seat?;
-        let sample = tally::load(storage, key.batch, key.draw)?;
-        let seat = sample.seats.into_iter().find(|seat| seat.juror == *juror);
-        let verdict = seat.and_then(|seat| seat.verdict);
-        Ok((key, verdict.map(|outcome| Verdict { batch: key.batch, draw: key.draw, outcome })))
-    });
-    let page = paging::page(found, paging::limit(limit))?;
-    Ok(Page { items: page.items.into_iter().flatten().collect(), next_start_after: page.next_start_after })
-}
-
-fn seats<'a>(
-    storage: &'a dyn Storage,
-    juror: &'a Addr,
-    window: Window,
-    start_after: Option<SampleKey>,
-) -> impl Iterator<Item = Result<(SampleKey, u32), ContractError>> + 'a {
-    let start = start_after.map(|after| Bound::exclusive((after.batch.0, after.draw)));
-    let seats = ASSIGNMENTS.prefix((juror, window.0)).range(storage, start, None, Order::Ascending);
-    seats.map(|seat| {
-        let ((batch, draw), number) = seat?;
-        Ok((SampleKey { batch: BatchId(batch), draw }, number))
-    })
+    page: u32,
+) -> Result<Vec<Verdict>, ContractError> {
+    let juror = node::load(storage, juror)?.number;
+    let samples = ASSIGNMENTS.may_load(storage, ((juror.0, window.0), page))?.unwrap_or_default();
+    let mut verdicts = Vec::with_capacity(samples.len());
+    for SampleKey { batch, draw } in samples {
+        let sample = tally::load(storage, batch, draw)?;
+        let seat = sample.seats.into_iter().find(|seat| seat.juror == juror);
+        verdicts.extend(seat.and_then(|seat| seat.verdict).map(|outcome| Verdict { batch, draw, outcome }));
+    }
+    Ok(verdicts)
 }
 
 pub fn commitment(
@@ -168,7 +158,8 @@ pub fn commitment(
     window: Window,
     page: u32,
 ) -> Result<CommitmentResponse, ContractError> {
-    let found = COMMITMENTS.may_load(storage, (juror, window.0, page))?;
+    let juror = node::load(storage, juror)?.number;
+    let found = COMMITMENTS.may_load(storage, (juror.0, window.0, page))?;
     Ok(CommitmentResponse {
         hash: found.as_ref().map(|commitment| commitment.hash),
         revealed: found.is_some_and(|commitment| commitment.revealed),

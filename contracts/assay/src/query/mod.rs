@@ -57,8 +57,8 @@ pub fn answer(deps: Deps, env: &Env, msg: QueryMsg) -> Result<Binary, ContractEr
         QueryMsg::Assignments { juror, window, start_after, limit } => {
             to_json_binary(&batches::assignments(storage, &address(&juror)?, window, start_after, limit)?)
         }
-        QueryMsg::Verdicts { juror, window, start_after, limit } => {
-            to_json_binary(&batches::verdicts(storage, &address(&juror)?, window, start_after, limit)?)
+        QueryMsg::Verdicts { juror, window, page } => {
+            to_json_binary(&batches::verdicts(storage, &address(&juror)?, window, page)?)
         }
         QueryMsg::Commitment { juror, window, page } => {
             to_json_binary(&batches::commitment(storage, &address(&juror)?, window, page)?)

@@ -42,7 +42,7 @@ fn response(
         executor: session.executor.into_string(),
         model: session.model,
         user_seed: session.user_seed,
-        session_key: session.session_key,
+        session_key: session.session_key.into(),
         fee: session.fee,
         max_prompt: session.max_prompt,
         max_new: session.max_new,

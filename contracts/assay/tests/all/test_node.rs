@@ -4,9 +4,10 @@ use assay_common::ids::{Epoch, ModelDigest};
 use assay_common::msg::{ExecuteMsg, NodeResponse, QueryMsg};
 use assay_common::params::MAX_NODES_PER_MODEL;
 use assay_contract::error::ContractError;
+use assay_contract::state::NodeNumber;
 use assay_contract::table::{self, StakeTable};
-use cosmwasm_std::testing::{MockApi, MockStorage};
-use cosmwasm_std::{Addr, Uint128};
+use cosmwasm_std::testing::MockStorage;
+use cosmwasm_std::Uint128;
 use proptest::prelude::*;
 
 use crate::suite::*;
@@ -96,13 +97,13 @@ fn bonds_before_the_start_form_the_first_table_and_later_ones_the_next_epochs() 
 fn a_model_has_no_more_nodes_than_one_table_holds() {
     let model = ModelDigest([1; 32]);
     let mut table = StakeTable::default();
-    for number in 0..MAX_NODES_PER_MODEL {
-        table = table.with(&model, &Addr::unchecked(format!("n{number}")), Uint128::one()).unwrap();
-    }
     let most = MAX_NODES_PER_MODEL;
-    let error = table.clone().with(&model, &Addr::unchecked("one more"), Uint128::one()).unwrap_err();
+    for number in 0..u32::try_from(most).unwrap() {
+        table = table.with(&model, NodeNumber(number), Uint128::one()).unwrap();
+    }
+    let error = table.clone().with(&model, NodeNumber(9_999), Uint128::one()).unwrap_err();
     assert_eq!(error, ContractError::ModelFull { model, most });
-    table.with(&model, &Addr::unchecked("n7"), Uint128::new(9)).unwrap();
+    table.with(&model, NodeNumber(7), Uint128::new(9)).unwrap();
 }
 
 proptest! {
@@ -110,22 +111,23 @@ proptest! {
     fn a_table_is_what_a_map_of_stakes_says(
         changes in prop::collection::vec((0u64..4, 0u8..6, 0u128..4), 1..40),
     ) {
-        let api = MockApi::default();
         let model = ModelDigest([1; 32]);
         let mut storage = MockStorage::new();
-        let mut stakes: BTreeMap<Addr, u128> = BTreeMap::new();
+        let mut stakes: BTreeMap<NodeNumber, u128> = BTreeMap::new();
         let mut epoch = 0;
         for (step, who, stake) in changes {
             epoch += step;
-            let node = api.addr_make(&who.to_string());
-            table::set(&mut storage, &model, Epoch(epoch), &node, stake.into()).unwrap();
+            let node = NodeNumber(who.into());
+            table::set(&mut storage, &model, Epoch(epoch), node, stake.into()).unwrap();
             stakes.insert(node, stake);
             stakes.retain(|_, stake| *stake > 0);
             let table = table::in_force(&storage, &model, Epoch(epoch)).unwrap();
             let sums: Vec<u128> = stakes.values().scan(0, |sum, s| { *sum += s; Some(*sum) }).collect();
-            prop_assert_eq!(table.nodes, stakes.keys().cloned().collect::<Vec<_>>());
-            prop_assert_eq!(table.cumulative.iter().map(|s| s.u128()).collect::<Vec<_>>(), sums);
-            prop_assert_eq!(table::in_force(&storage, &ModelDigest([2; 32]), Epoch(epoch)).unwrap().nodes.len(), 0);
+            let nodes: Vec<NodeNumber> = table.0.iter().map(|place| place.node).collect();
+            prop_assert_eq!(nodes, stakes.keys().copied().collect::<Vec<_>>());
+            prop_assert_eq!(table.cumulative(), sums);
+            let other = table::in_force(&storage, &ModelDigest([2; 32]), Epoch(epoch)).unwrap();
+            prop_assert_eq!(other, StakeTable::default());
         }
     }
 }

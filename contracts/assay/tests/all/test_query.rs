@@ -1,7 +1,7 @@
 use assay_common::ids::{BatchId, Epoch, SessionId, Window};
 use assay_common::msg::{
-    Assignment, BatchResponse, ClockResponse, DueSettle, DueTally, EpochResponse, ExecuteMsg, ModelResponse,
-    NodeResponse, Page, QueryMsg, SampleKey, SessionResponse,
+    AssignedPage, BatchResponse, ClockResponse, DueSettle, DueTally, EpochResponse, ExecuteMsg,
+    ModelResponse, NodeResponse, Page, QueryMsg, SampleKey, SessionResponse,
 };
 use assay_common::params::Params;
 use assay_contract::error::ContractError;
@@ -118,8 +118,8 @@ fn models_and_epochs_come_in_pages_too() {
 }
 
 #[test]
-fn assignments_come_in_the_order_of_batch_and_draw() {
-    let mut suite = Suite::new();
+fn assignments_come_in_the_pages_that_their_verdicts_belong_on() {
+    let mut suite = Suite::builder().params(|params| params.limits.verdict_page = 4).build();
     let (executor, juror) = (suite.nodes[0].clone(), suite.nodes[1].clone());
     for _ in 0..3 {
         let session = suite.open_session(&executor, 50 * FEE);
@@ -131,16 +131,18 @@ fn assignments_come_in_the_order_of_batch_and_draw() {
     for batch in [3, 1, 2] {
         suite.draw(BatchId(batch), 100);
     }
-    let expected: Vec<SampleKey> =
-        (1..=3).flat_map(|batch| (0..5).map(move |draw| SampleKey { batch: BatchId(batch), draw })).collect();
-    for limit in [1, 4, 15, 100] {
-        let found: Vec<Assignment> = suite.collect(|start_after| QueryMsg::Assignments {
+    let draws = |batch| (0..5).map(move |draw| SampleKey { batch: BatchId(batch), draw });
+    let expected: Vec<SampleKey> = [3, 1, 2].into_iter().flat_map(draws).collect();
+    for limit in [1, 2, 3, 4, 100] {
+        let found: Vec<AssignedPage> = suite.collect(|start_after| QueryMsg::Assignments {
             juror: juror.to_string(),
             window: Window(1),
             start_after,
             limit: Some(limit),
         });
-        assert_eq!(found.iter().map(|seat| seat.sample).collect::<Vec<_>>(), expected);
+        let sizes: Vec<usize> = found.iter().map(|page| page.samples.len()).collect();
+        assert_eq!(sizes, [4, 4, 4, 3]);
+        assert_eq!(found.into_iter().flat_map(|page| page.samples).collect::<Vec<_>>(), expected);
     }
 }
 

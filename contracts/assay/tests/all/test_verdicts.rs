@@ -56,12 +56,8 @@ fn a_juror_commits_and_reveals_and_its_verdicts_stand() {
     assert_eq!(suite.query::<CommitmentResponse>(&asking), CommitmentResponse { hash, revealed: false });
     suite.accepted(&juror, &msg, 0);
     assert_eq!(suite.query::<CommitmentResponse>(&asking), CommitmentResponse { hash, revealed: true });
-    let told: Vec<Verdict> = suite.collect(|start_after| QueryMsg::Verdicts {
-        juror: juror.to_string(),
-        window: Window(1),
-        start_after,
-        limit: Some(2),
-    });
+    let told: Vec<Verdict> =
+        suite.query(&QueryMsg::Verdicts { juror: juror.to_string(), window: Window(1), page: 0 });
     assert_eq!(told, page.verdicts);
     let seat =
         |draw: usize| suite.samples(batch)[draw].seats.iter().find(|s| s.juror == juror.as_str()).cloned();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use assay_common::ids::{BatchId, Epoch, Round, SessionId, Window};
 use assay_common::msg::{
-    Assignment, DueResponse, EpochResponse, ExecuteMsg, Page, PoolsResponse, QueryMsg, SampleKey,
+    AssignedPage, DueResponse, EpochResponse, ExecuteMsg, Page, PoolsResponse, QueryMsg, SampleKey,
     SampleResponse, SessionResponse,
 };
 use assay_common::verdict::{Outcome, Verdict, VerdictPage};
@@ -60,10 +60,12 @@ impl Suite {
     ) -> Vec<VerdictPage> {
         let window = Window(window);
         let mut pages: BTreeMap<u32, Vec<Verdict>> = BTreeMap::new();
-        for Assignment { sample: SampleKey { batch, draw }, page } in self.seats(juror, window) {
-            let sample: SampleResponse = self.query(&QueryMsg::Sample { batch, draw });
-            if let Some(outcome) = mind(&sample, juror) {
-                pages.entry(page).or_default().push(Verdict { batch, draw, outcome });
+        for AssignedPage { page, samples } in self.seats(juror, window) {
+            for SampleKey { batch, draw } in samples {
+                let sample: SampleResponse = self.query(&QueryMsg::Sample { batch, draw });
+                if let Some(outcome) = mind(&sample, juror) {
+                    pages.entry(page).or_default().push(Verdict { batch, draw, outcome });
+                }
             }
         }
         let juror = juror.to_string();
@@ -161,10 +163,10 @@ impl Suite {
     }
 
     pub fn assignments(&self, juror: &Addr, window: Window) -> Vec<SampleKey> {
-        self.seats(juror, window).into_iter().map(|seat| seat.sample).collect()
+        self.seats(juror, window).into_iter().flat_map(|page| page.samples).collect()
     }
 
-    fn seats(&self, juror: &Addr, window: Window) -> Vec<Assignment> {
+    fn seats(&self, juror: &Addr, window: Window) -> Vec<AssignedPage> {
         self.collect(|start_after| QueryMsg::Assignments {
             juror: juror.to_string(),
             window,
