@@ -66,8 +66,47 @@ events! {
         /// First epoch whose juries it can sit on.
         from_epoch: Epoch,
     }
+    /// Lists of models are joined by commas.
+    NodeUpdated = "assay_node_updated" {
+        node: String, stake_before: Uint128, stake_after: Uint128, models_before: String, models_after: String,
+        endpoint_before: String, endpoint_after: String,
+        /// First epoch whose juries are drawn by the new stake and models.
+        from_epoch: Epoch,
+    }
+    Unbonded = "assay_unbonded" {
+        node: String, amount: Uint128, stake_before: Uint128, stake_after: Uint128,
+        /// The second since 1970 from which it can be withdrawn.
+        release: u64,
+        /// First epoch whose juries are drawn without it.
+        from_epoch: Epoch,
+    }
+    Withdrawn = "assay_withdrawn" {
+        node: String, amount: Uint128, unbonding_before: Uint128, unbonding_after: Uint128,
+        /// Whether nothing is left: the node is none any more.
+        left: bool,
+    }
+    /// A stake was taken from, bonded first.
+    Slashed = "assay_slashed" {
+        node: String, epoch: Epoch, amount: Uint128, stake_before: Uint128, stake_after: Uint128,
+        unbonding_before: Uint128, unbonding_after: Uint128,
+    }
     SessionOpened = "assay_session_opened" {
         session: SessionId, requester: String, executor: String, model: ModelDigest, fee: Uint128, escrow: Uint128,
+    }
+    SessionToppedUp = "assay_session_topped_up" {
+        session: SessionId, payer: String, amount: Uint128, escrow_before: Uint128, escrow_after: Uint128,
+    }
+    /// The executor can claim until the end of epoch `closes_after`.
+    SessionClosing = "assay_session_closing" {
+        session: SessionId, requester: String, closes_before: Epoch, closes_after: Epoch, escrow: Uint128,
+    }
+    /// What was left became claimable by the requester; `refunds` of it came from forfeited epochs.
+    SessionPaidOut = "assay_session_paid_out" {
+        session: SessionId, requester: String, amount: Uint128, refunds: Uint128,
+        /// Epochs that are not settled: what they give back comes later.
+        unsettled: u32,
+        /// Whether this was all.
+        closed: bool,
     }
     BatchCommitted = "assay_batch_committed" {
         batch: BatchId, executor: String, model: ModelDigest, root: BatchRoot, epoch: Epoch, window: Window,

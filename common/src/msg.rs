@@ -37,6 +37,12 @@ pub enum ExecuteMsg {
     RegisterModel { spec: ModelSpec, reference_fee: Uint128, calibration: Digest },
     /// Joins as validator and executor for `models`; the funds sent are the stake.
     RegisterNode { models: Vec<ModelDigest>, endpoint: String },
+    /// Node: adds the funds sent to its stake, and replaces what is named.
+    UpdateNode { models: Option<Vec<ModelDigest>>, endpoint: Option<String> },
+    /// Node: takes a part of its stake, or all, out of the next epoch's tables; it stays at stake until it is withdrawn.
+    Unbond { amount: Uint128 },
+    /// Node: pays out what has been unbonding for long enough.
+    Withdraw {},
     /// Opens a prepaid session; the funds sent are its escrow.
     OpenSession {
         executor: String,
@@ -48,9 +54,13 @@ pub enum ExecuteMsg {
         fee: Uint128,
         max_prompt: u32,
         max_new: u32,
-        /// Last epoch in which inferences may be committed.
+        /// Last epoch in which it is open; what was asked until then may be committed during the close delay.
         expires: Epoch,
     },
+    /// Anyone: adds the funds sent to a session that is open.
+    TopUp { session: SessionId },
+    /// Requester: begins the closing of a session. Anyone, once no more can be claimed: pays out what is left to the requester.
+    CloseSession { session: SessionId },
     /// Executor: commits to inferences, in the order of the claims; missing pay for checks comes as funds.
     CommitBatch { model: ModelDigest, root: BatchRoot, claims: Vec<Claim> },
     /// Anyone: a beacon round, verified on chain.
@@ -153,6 +163,7 @@ pub struct PoolsResponse {
     /// Fees of forfeited epochs on their way back to sessions.
     pub refunds: Uint128,
     pub reserve: Uint128,
+    /// Bonded by nodes, or unbonding.
     pub stakes: Uint128,
     pub claimable: Uint128,
     /// Slashed and burned so far; no longer held.
@@ -184,10 +195,40 @@ pub struct NodeResponse {
     pub address: String,
     pub models: Vec<ModelDigest>,
     pub endpoint: String,
+    /// Bonded; 0 for a node that has left or is leaving.
     pub stake: Uint128,
+    /// On its way out, in the order of asking; a slash still reaches it.
+    pub unbonding: Vec<UnbondingResponse>,
     pub reputation: Reputation,
     /// Share of its inferences that is checked, of 2³².
     pub rate_q32: u64,
+}
+
+/// A part of a stake on its way out.
+#[cw_serde]
+#[derive(Eq, Copy)]
+pub struct UnbondingResponse {
+    pub amount: Uint128,
+    /// The second since 1970 from which it can be withdrawn.
+    pub release: u64,
+}
+
+#[cw_serde]
+#[derive(Eq, Copy)]
+pub enum SessionStatus {
+    Open,
+    /// Its requester closed it, or it expired: the executor still claims what was signed before.
+    Closing,
+    /// Everything is paid out.
+    Closed,
+}
+
+/// What a session paid in an epoch that is not settled.
+#[cw_serde]
+#[derive(Eq, Copy)]
+pub struct UnsettledPayment {
+    pub epoch: Epoch,
+    pub amount: Uint128,
 }
 
 #[cw_serde]
@@ -201,7 +242,13 @@ pub struct SessionResponse {
     pub fee: Uint128,
     pub max_prompt: u32,
     pub max_new: u32,
+    /// The last epoch in which it is open, if nobody closes it earlier.
     pub expires: Epoch,
+    pub status: SessionStatus,
+    /// The last epoch in which the executor can claim.
+    pub closes: Epoch,
+    /// Whatever of it is forfeited comes back to the session.
+    pub unsettled: Vec<UnsettledPayment>,
     /// What is left to pay with, refunds of forfeited epochs included.
     pub escrow: Uint128,
     /// The last nonce that was paid for.

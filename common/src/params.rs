@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub const PPM: u32 = 1_000_000;
 /// Nodes that may serve one model: a stake table is one item, read whole at each draw.
 pub const MAX_NODES_PER_MODEL: usize = 512;
+/// A year: no stake is held for longer than that after its node asked for it.
+const MAX_UNBONDING_SECONDS: u32 = 31_536_000;
 /// The alternatives that the evidence tests at once.
 pub const ALTERNATIVES: usize = 3;
 
@@ -107,6 +109,10 @@ pub struct FeeParams {
 pub struct LimitParams {
     /// Epochs that a session may last.
     pub session_epochs: u32,
+    /// Epochs after a session's closing or expiry in which its executor still claims.
+    pub close_delay_epochs: u32,
+    /// Seconds from an Unbond to the earliest Withdraw.
+    pub unbonding_seconds: u32,
     pub claims_per_batch: u32,
     pub inferences_per_batch: u32,
     /// Tokens that a session may allow for one prompt, and for one answer.
@@ -188,6 +194,8 @@ impl Params {
             },
             limits: LimitParams {
                 session_epochs: 30,
+                close_delay_epochs: 2,
+                unbonding_seconds: 600,
                 claims_per_batch: 50,
                 inferences_per_batch: 65_536,
                 max_prompt: 8_192,
@@ -304,6 +312,8 @@ impl Params {
         let limits = &self.limits;
         let bounded = [
             ("limits.session_epochs", limits.session_epochs, 1_000),
+            ("limits.close_delay_epochs", limits.close_delay_epochs, 100),
+            ("limits.unbonding_seconds", limits.unbonding_seconds, MAX_UNBONDING_SECONDS),
             ("limits.claims_per_batch", limits.claims_per_batch, 200),
             ("limits.inferences_per_batch", limits.inferences_per_batch, 65_536),
             ("limits.max_prompt", limits.max_prompt, 1 << 20),
@@ -316,5 +326,9 @@ impl Params {
         for (field, value, most) in bounded {
             rule(field, &value, (1..=most).contains(&value), "above 0 and within its hard bound");
         }
+        let unbonding = u64::from(limits.unbonding_seconds);
+        let two_epochs = self.clock.epoch_seconds().saturating_mul(2);
+        // What is unbonded in one epoch answers for that epoch's work, which is judged in the next.
+        rule("limits.unbonding_seconds", &unbonding, unbonding > two_epochs, "more than two epochs");
     }
 }

@@ -15,6 +15,10 @@ impl ClockParams {
         Epoch(window.0.checked_div(u64::from(self.windows_per_epoch)).unwrap_or(0))
     }
 
+    pub fn epoch_seconds(&self) -> u64 {
+        u64::from(self.window_seconds).saturating_mul(u64::from(self.windows_per_epoch))
+    }
+
     /// The first window of an epoch.
     pub fn first_window(&self, epoch: Epoch) -> Window {
         Window(epoch.0.saturating_mul(u64::from(self.windows_per_epoch)))

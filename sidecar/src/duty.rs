@@ -318,7 +318,9 @@ impl Nodes {
         loop {
             let query = QueryMsg::Nodes { start_after, limit: None };
             let page: Page<NodeResponse, String> = chain.query(&query).await?;
-            addresses.extend(page.items.into_iter().map(|node| node.address));
+            // Who is leaving takes no turns: everybody after it would wait for nothing.
+            let staying = page.items.into_iter().filter(|node| !node.stake.is_zero());
+            addresses.extend(staying.map(|node| node.address));
             match page.next_start_after {
                 Some(next) => start_after = Some(next),
                 None => break,

@@ -14,6 +14,8 @@ pub mod offline;
 pub mod register;
 pub mod request;
 mod run;
+pub mod session;
+pub mod stake;
 pub mod store;
 pub mod supervisor;
 pub mod validator;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use assay_sidecar::config::Config;
 use assay_sidecar::executor::answer::honest_factory;
-use assay_sidecar::{answer, calibrate, doctor, register, request, verify};
+use assay_sidecar::{answer, calibrate, doctor, register, request, session, stake, verify};
 use clap::{Parser, Subcommand};
 
 /// Verifies which model the nodes of an open inference network really run.
@@ -24,10 +24,20 @@ enum Command {
     Run(ConfigArgs),
     /// Registers this node with its stake and endpoint.
     Register(register::RegisterArgs),
+    /// Adds to this node's stake, or changes its models or endpoint.
+    Update(stake::UpdateArgs),
+    /// Takes a part of this node's stake back, or all.
+    Unbond(stake::UnbondArgs),
+    /// Pays out what has been unbonding for long enough.
+    Withdraw(stake::WithdrawArgs),
     /// Checks chain, key, model, libtorch and device; one line each.
     Doctor(ConfigArgs),
     /// Opens a session with an executor, sends prompts, checks receipts.
     Request(request::RequestArgs),
+    /// Adds to the escrow of a session.
+    TopUp(session::TopUpArgs),
+    /// Closes a session, or pays out one that is over.
+    CloseSession(session::CloseArgs),
     /// Judges an artifact file against a model, offline.
     Verify(verify::VerifyArgs),
     /// Answers a prompt offline and writes its artifact.
@@ -63,8 +73,13 @@ async fn dispatch(command: Command) -> Result<ExitCode> {
             .await
             .map(|()| ExitCode::SUCCESS),
         Command::Register(args) => register::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Update(args) => stake::update(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Unbond(args) => stake::unbond(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Withdraw(args) => stake::withdraw(args).await.map(|()| ExitCode::SUCCESS),
         Command::Doctor(args) => Ok(doctor::run(&Config::load(&args.config)?).await),
         Command::Request(args) => request::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::TopUp(args) => session::top_up(args).await.map(|()| ExitCode::SUCCESS),
+        Command::CloseSession(args) => session::close(args).await.map(|()| ExitCode::SUCCESS),
         Command::Verify(args) => verify::run(args).await,
         Command::Answer(args) => answer::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Calibrate(args) => calibrate::run(args).await.map(|()| ExitCode::SUCCESS),

@@ -11,7 +11,7 @@ use crate::tx::Tx;
 pub enum Who {
     Anyone,
     Governance,
-    /// A registered node; which session, batch or seat is its own is for the action to say.
+    /// A registered node that has not left; which session, batch or seat is its own is for the action to say.
     Node,
 }
 
@@ -30,6 +30,11 @@ pub fn rule(msg: &ExecuteMsg) -> Rule {
         ExecuteMsg::RegisterModel { .. } => rule(Who::Governance, false, true),
         ExecuteMsg::RegisterNode { .. } => rule(Who::Anyone, true, true),
         ExecuteMsg::OpenSession { .. } => rule(Who::Anyone, true, true),
+        ExecuteMsg::UpdateNode { .. } => rule(Who::Node, true, true),
+        ExecuteMsg::Unbond { .. } => rule(Who::Node, false, true),
+        ExecuteMsg::Withdraw {} => rule(Who::Node, false, true),
+        ExecuteMsg::TopUp { .. } => rule(Who::Anyone, true, true),
+        ExecuteMsg::CloseSession { .. } => rule(Who::Anyone, false, true),
         ExecuteMsg::CommitBatch { .. } => rule(Who::Node, true, false),
         ExecuteMsg::PostBeacon { .. } => rule(Who::Anyone, false, false),
         ExecuteMsg::Draw { .. } => rule(Who::Anyone, false, false),
@@ -56,9 +61,10 @@ pub fn check(storage: &dyn Storage, tx: &Tx, msg: &ExecuteMsg) -> Result<(), Con
         Who::Governance if tx.sender != tx.config.governance => {
             Err(ContractError::NotGovernance { sender: tx.sender.to_string() })
         }
-        Who::Node if !NODES.has(storage, &tx.sender) => {
-            Err(ContractError::NotRegistered { address: tx.sender.to_string() })
-        }
-        Who::Anyone | Who::Governance | Who::Node => Ok(()),
+        Who::Node => match NODES.may_load(storage, &tx.sender)? {
+            Some(node) if !node.has_left() => Ok(()),
+            _ => Err(ContractError::NotRegistered { address: tx.sender.to_string() }),
+        },
+        Who::Anyone | Who::Governance => Ok(()),
     }
 }

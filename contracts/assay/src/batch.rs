@@ -55,7 +55,7 @@ struct Split {
 /// Commits the sender to a batch.
 ///
 /// # Errors
-/// A claim is not covered, sorted, signed, or the sender's; too few others serve the model; too much is asked of
+/// Less is bonded than the model asks for; a claim is not covered, sorted, signed, or the sender's; too few others serve the model; too much is asked of
 /// them; or the funds are not exactly what the checks lack.
 pub fn commit(
     storage: &mut dyn Storage,
@@ -70,6 +70,11 @@ pub fn commit(
         return Err(ContractError::DrawKnown { round });
     }
     let mut node = node::serving(storage, &tx.sender, &model)?;
+    let reference_fee = model::load(storage, &model)?.reference_fee;
+    let needed = params.min_stake(reference_fee);
+    if node.stake < needed {
+        return Err(ContractError::StakeTooLow { stake: node.stake, needed });
+    }
     check_others(storage, tx, (&model, node.number))?;
     let rate_now = node.reputation.rate_q32(&params.reputation);
     let mut book = Book::new(tx.sender.clone());
@@ -90,7 +95,7 @@ pub fn commit(
         round,
         rate_q32,
         fees: claimed.fees,
-        verdict_fee: params.verdict_fee(model::load(storage, &model)?.reference_fee),
+        verdict_fee: params.verdict_fee(reference_fee),
         seats: params.jury.seats,
         samples: sample_count(rate_q32, claimed.count),
         drawn: 0,
@@ -179,8 +184,8 @@ fn check_session(session: &Session, claim: &Claim, claimant: &Claimant) -> Resul
             model: session.model,
         });
     }
-    if epoch > session.expires {
-        return Err(ContractError::SessionExpired { session: id, expires: session.expires, now: epoch });
+    if epoch > session.closes {
+        return Err(ContractError::SessionOver { session: id, closes: session.closes, now: epoch });
     }
     if claim.nonce_to <= session.nonce {
         return Err(ContractError::NonceNotRising {

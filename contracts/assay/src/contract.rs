@@ -7,7 +7,10 @@ use cosmwasm_std::{Binary, Deps, DepsMut, Env, MessageInfo, Response};
 
 use crate::error::ContractError;
 use crate::tx::Tx;
-use crate::{auth, batch, beacon, claim, draw, model, node, query, session, settle, setup, tally, verdicts};
+use crate::{
+    auth, batch, beacon, claim, close, draw, model, node, query, session, settle, setup, stake, tally,
+    verdicts,
+};
 
 #[cfg_attr(not(feature = "library"), entry_point)]
 pub fn instantiate(
@@ -48,6 +51,11 @@ pub fn execute(
             let terms = session::Terms { model, user_seed, session_key, fee, max_prompt, max_new, expires };
             session::open(storage, &tx, executor, terms)
         }
+        ExecuteMsg::UpdateNode { models, endpoint } => node::update(storage, &tx, models, endpoint),
+        ExecuteMsg::Unbond { amount } => stake::unbond(storage, &tx, amount),
+        ExecuteMsg::Withdraw {} => stake::withdraw(storage, &tx),
+        ExecuteMsg::TopUp { session } => session::top_up(storage, &tx, session),
+        ExecuteMsg::CloseSession { session } => close::close(storage, &tx, session),
         ExecuteMsg::CommitBatch { model, root, claims } => {
             batch::commit(storage, api, &tx, batch::Commitment { model, root, claims })
         }

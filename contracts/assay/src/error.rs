@@ -50,6 +50,20 @@ pub enum ContractError {
     ModelTwice { model: ModelDigest },
     #[error("stake is {stake}, at least {needed} is needed")]
     StakeTooLow { stake: Uint128, needed: Uint128 },
+    #[error("nothing to update: name models or an endpoint, or send {denom} to bond")]
+    NothingToUpdate { denom: String },
+    #[error("{amount} cannot be unbonded: between 1 and the {stake} that are bonded expected")]
+    BadUnbonding { amount: Uint128, stake: Uint128 },
+    #[error("{most} parts of the stake are unbonding, as many as may: withdraw one first")]
+    TooManyUnbondings { most: usize },
+    #[error("nothing of node {node} is unbonding")]
+    NothingUnbonding { node: String },
+    #[error("the first part can be withdrawn from {release} seconds since 1970 on, now is {now}")]
+    StillUnbonding { release: u64, now: u64 },
+    #[error("node {node} answers for its work in epoch {epoch}, which is not settled: settle it first")]
+    UnsettledWork { node: String, epoch: Epoch },
+    #[error("juror {juror} answers for verdicts on samples drawn in window {window} that are not closed: tally them first")]
+    OpenSeats { juror: String, window: Window },
     #[error("node {node} does not serve model {model}")]
     NotServing { node: String, model: ModelDigest },
 
@@ -63,6 +77,20 @@ pub enum ContractError {
     ZeroFee,
     #[error("there is no session {session}")]
     UnknownSession { session: SessionId },
+    #[error("session {session} is closing or closed: open another")]
+    SessionNotOpen { session: SessionId },
+    #[error("session {session} can only be closed by its requester {requester} before it expires")]
+    NotRequester { session: SessionId, requester: String },
+    #[error(
+        "session {session} is closing: its executor claims until the end of epoch {closes}, now is {now}"
+    )]
+    SessionClosing { session: SessionId, closes: Epoch, now: Epoch },
+    #[error("session {session} is closed and paid out")]
+    SessionClosed { session: SessionId },
+    #[error(
+        "what session {session} still gets depends on epoch {epoch}, which is not settled: settle it first"
+    )]
+    SessionUnsettled { session: SessionId, epoch: Epoch },
 
     #[error("{count} claims: between 1 and {most} expected")]
     BadClaimCount { count: u32, most: u32 },
@@ -70,8 +98,8 @@ pub enum ContractError {
     ClaimsUnordered { before: SessionId, session: SessionId },
     #[error("session {session} is with executor {executor} for model {model}")]
     NotYourSession { session: SessionId, executor: String, model: ModelDigest },
-    #[error("session {session} expired with epoch {expires}, now is {now}")]
-    SessionExpired { session: SessionId, expires: Epoch, now: Epoch },
+    #[error("session {session} could be claimed from until the end of epoch {closes}, now is {now}")]
+    SessionOver { session: SessionId, closes: Epoch, now: Epoch },
     #[error("session {session} is paid up to nonce {nonce}, nonce {claimed} was claimed")]
     NonceNotRising { session: SessionId, nonce: Nonce, claimed: Nonce },
     #[error("session {session} did not sign this voucher for nonce {nonce}")]

@@ -18,8 +18,10 @@ const MAX_ENDPOINT: usize = 256;
 
 /// Bonds the funds as the sender's stake; it sits on juries from the next epoch's table on.
 ///
+/// Who was a node before and has withdrawn everything begins without reputation, and with the evidence that it left.
+///
 /// # Errors
-/// The sender is a node already, a model is unknown, listed twice or full, the stake is below what the dearest model
+/// The sender is a node, a model is unknown, listed twice or full, the stake is below what the dearest model
 /// asks for, or the endpoint is no URL.
 pub fn register(
     storage: &mut dyn Storage,
@@ -27,7 +29,8 @@ pub fn register(
     models: Vec<ModelDigest>,
     endpoint: String,
 ) -> Result<Response, ContractError> {
-    if NODES.has(storage, &tx.sender) {
+    let known = NODES.may_load(storage, &tx.sender)?;
+    if known.as_ref().is_some_and(|node| !node.has_left()) {
         return Err(ContractError::NodeKnown { address: tx.sender.to_string() });
     }
     check_endpoint(&endpoint)?;
@@ -35,7 +38,10 @@ pub fn register(
     if tx.funds < needed {
         return Err(ContractError::StakeTooLow { stake: tx.funds, needed });
     }
-    let number = next_number(storage, &tx.sender)?;
+    let (number, cusum, last_epoch) = match known {
+        Some(node) => (node.number, node.cusum, node.last_epoch),
+        None => (next_number(storage, &tx.sender)?, Cusum::default(), None),
+    };
     let from_epoch = tx.time.next_table();
     for model in &models {
         table::set(storage, model, from_epoch, number, tx.funds)?;
@@ -48,9 +54,10 @@ pub fn register(
         models,
         endpoint,
         stake: tx.funds,
+        unbonding: Vec::new(),
         reputation: Reputation::default(),
-        cusum: Cusum::default(),
-        last_epoch: None,
+        cusum,
+        last_epoch,
     };
     NODES.save(storage, &tx.sender, &node)?;
     let event = Event::NodeRegistered { node: tx.sender.to_string(), stake: tx.funds, from_epoch };
@@ -74,8 +81,102 @@ pub fn address(storage: &dyn Storage, number: NodeNumber) -> Result<Addr, Contra
         .ok_or_else(|| ContractError::NotRegistered { address: format!("node number {}", number.0) })
 }
 
+/// Adds the funds to the sender's stake and replaces what is named; the next epoch's tables know it.
+///
+/// # Errors
+/// Nothing is named and no funds came; or with new models or funds, a model is unknown, listed twice or full, or the stake
+/// is below what the dearest asks for; or the endpoint is no URL.
+pub fn update(
+    storage: &mut dyn Storage,
+    tx: &Tx,
+    models: Option<Vec<ModelDigest>>,
+    endpoint: Option<String>,
+) -> Result<Response, ContractError> {
+    let stakes = models.is_some() || !tx.funds.is_zero();
+    if !stakes && endpoint.is_none() {
+        return Err(ContractError::NothingToUpdate { denom: tx.config.params.denom.clone() });
+    }
+    let before = load(storage, &tx.sender)?;
+    let mut node = before.clone();
+    if let Some(endpoint) = endpoint {
+        check_endpoint(&endpoint)?;
+        node.endpoint = endpoint;
+    }
+    node.models = models.unwrap_or(node.models);
+    pools::add(&mut node.stake, tx.funds)?;
+    if stakes {
+        check_stake(storage, tx, &node)?;
+        enter(storage, tx, &before.models, &node)?;
+        let mut held = POOLS.load(storage)?;
+        pools::add(&mut held.stakes, tx.funds)?;
+        POOLS.save(storage, &held)?;
+    }
+    NODES.save(storage, &tx.sender, &node)?;
+    Ok(Response::new().add_event(Event::NodeUpdated {
+        node: tx.sender.to_string(),
+        stake_before: before.stake,
+        stake_after: node.stake,
+        models_before: join(&before.models),
+        models_after: join(&node.models),
+        endpoint_before: before.endpoint,
+        endpoint_after: node.endpoint,
+        from_epoch: tx.time.next_table(),
+    }))
+}
+
+fn join(models: &[ModelDigest]) -> String {
+    models.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// Enters the sender's stake into the next tables of its models, and takes it out of those of models that it dropped.
+fn enter(
+    storage: &mut dyn Storage,
+    tx: &Tx,
+    before: &[ModelDigest],
+    node: &Node,
+) -> Result<(), ContractError> {
+    let epoch = tx.time.next_table();
+    for dropped in before.iter().filter(|model| !node.models.contains(model)) {
+        table::set(storage, dropped, epoch, node.number, Uint128::zero())?;
+    }
+    for model in &node.models {
+        table::set(storage, model, epoch, node.number, node.stake)?;
+    }
+    Ok(())
+}
+
+/// Lowers a node's stake in the next tables of its models; where it is below the model's minimum it is taken out.
+///
+/// # Errors
+/// Storage cannot be read or written; never because a table is full: a node that is in none enters none.
+pub fn lower(storage: &mut dyn Storage, tx: &Tx, node: &Node) -> Result<(), ContractError> {
+    for model in &node.models {
+        let needed = tx.config.params.min_stake(model::load(storage, model)?.reference_fee);
+        let weight = if node.stake < needed { Uint128::zero() } else { node.stake };
+        table::lower(storage, model, tx.time.next_table(), node.number, weight)?;
+    }
+    Ok(())
+}
+
+/// # Errors
+/// Less is bonded than the node's dearest model asks for.
+pub fn check_stake(storage: &dyn Storage, tx: &Tx, node: &Node) -> Result<(), ContractError> {
+    let needed = dearest_stake(storage, tx, &node.models)?;
+    if node.stake < needed {
+        return Err(ContractError::StakeTooLow { stake: node.stake, needed });
+    }
+    Ok(())
+}
+
 /// The least stake for the dearest of the models.
-fn dearest_stake(storage: &dyn Storage, tx: &Tx, models: &[ModelDigest]) -> Result<Uint128, ContractError> {
+///
+/// # Errors
+/// There are none or too many, or one is unknown or listed twice.
+pub fn dearest_stake(
+    storage: &dyn Storage,
+    tx: &Tx,
+    models: &[ModelDigest],
+) -> Result<Uint128, ContractError> {
     if models.is_empty() || models.len() > MAX_MODELS_PER_NODE {
         return Err(ContractError::BadModelCount { count: models.len(), most: MAX_MODELS_PER_NODE });
     }

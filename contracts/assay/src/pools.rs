@@ -19,6 +19,7 @@ pub struct Pools {
     /// Fees of forfeited epochs on their way back to sessions.
     pub refunds: Uint128,
     pub reserve: Uint128,
+    /// Bonded by nodes, or unbonding.
     pub stakes: Uint128,
     pub claimable: Uint128,
     /// Slashed and burned so far; no longer held.

@@ -2,7 +2,7 @@
 
 use assay_common::event::Event;
 use assay_common::ids::{Epoch, ModelDigest, Nonce, SessionId, UserSeed};
-use assay_common::msg::EpochStatus;
+use assay_common::msg::{EpochStatus, SessionStatus};
 use cosmwasm_std::{Addr, HexBinary, Response, Storage, Uint128};
 
 use crate::epoch::Book;
@@ -15,6 +15,16 @@ use crate::{model, node, pools};
 pub const RING: usize = 3;
 /// Bytes of a compressed secp256k1 key.
 const KEY_BYTES: usize = 33;
+
+impl Session {
+    /// A session that nobody closed is closing once it has expired.
+    pub fn status_at(&self, now: Epoch) -> SessionStatus {
+        match self.status {
+            SessionStatus::Open if now > self.expires => SessionStatus::Closing,
+            status => status,
+        }
+    }
+}
 
 /// What a requester asks for when it opens a session.
 pub struct Terms {
@@ -56,6 +66,8 @@ pub fn open(
         max_prompt,
         max_new,
         expires,
+        closes: Epoch(expires.0.saturating_add(u64::from(tx.config.params.limits.close_delay_epochs))),
+        status: SessionStatus::Open,
         escrow: tx.funds,
         nonce: Nonce(0),
         mark: node.reputation.rate_q32(&tx.config.params.reputation),
@@ -72,6 +84,33 @@ pub fn open(
         model,
         fee,
         escrow: session.escrow,
+    }))
+}
+
+/// Adds the funds to the escrow of an open session, whoever sends them.
+///
+/// # Errors
+/// No funds came, or the session is closing or closed.
+pub fn top_up(storage: &mut dyn Storage, tx: &Tx, id: SessionId) -> Result<Response, ContractError> {
+    if tx.funds.is_zero() {
+        return Err(ContractError::NoFunds { denom: tx.config.params.denom.clone() });
+    }
+    let mut session = load(storage, id)?;
+    if session.status_at(tx.time.epoch) != SessionStatus::Open {
+        return Err(ContractError::SessionNotOpen { session: id });
+    }
+    let escrow_before = session.escrow;
+    pools::add(&mut session.escrow, tx.funds)?;
+    SESSIONS.save(storage, id.0, &session)?;
+    let mut held = POOLS.load(storage)?;
+    pools::add(&mut held.escrow, tx.funds)?;
+    POOLS.save(storage, &held)?;
+    Ok(Response::new().add_event(Event::SessionToppedUp {
+        session: id,
+        payer: tx.sender.to_string(),
+        amount: tx.funds,
+        escrow_before,
+        escrow_after: session.escrow,
     }))
 }
 

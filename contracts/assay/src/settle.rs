@@ -13,7 +13,7 @@ use crate::error::ContractError;
 use crate::pools;
 use crate::state::{Batch, Cursor, ExecutorEpoch, Node, EPOCHS, EPOCH_BATCHES, NODES, POOLS, UNSETTLED};
 use crate::tx::Tx;
-use crate::{batch, draw, epoch, node, table, tally};
+use crate::{batch, draw, epoch, node, stake, table, tally};
 
 /// How far a fold came.
 struct Fold {
@@ -47,6 +47,7 @@ pub fn settle(
     let mut account = check_order(storage, tx, executor, number)?;
     let mut node = node::load(storage, executor)?;
     let (cusum, reputation) = (node.cusum, node.reputation);
+    let stakes = (node.stake, node.unbonding_total()?);
     let scheme = Scheme::new(&params.evidence);
     let fold = fold(storage, (executor, number), &mut account, (cusum, &scheme), limit)?;
     node.cusum = fold.cusum;
@@ -70,7 +71,8 @@ pub fn settle(
     }
     EPOCHS.save(storage, (executor, number.0), &account)?;
     NODES.save(storage, executor, &node)?;
-    Ok(response.add_event(Event::Settled {
+    let slash = stake::slashed(executor, number, account.slashed, stakes, &node)?;
+    Ok(response.add_events(slash).add_event(Event::Settled {
         executor: executor.to_string(),
         epoch: number,
         status: status(account.status).into(),
@@ -257,7 +259,7 @@ fn forfeit(
     Ok(burned)
 }
 
-/// Takes the share of the stake that a forfeit costs, rounded down; nothing while too few others could have judged.
+/// Takes the share of all stake, bonded or unbonding, that a forfeit costs, rounded down; nothing while too few others could have judged.
 ///
 /// "Others" are those of the model and epoch whose jury tipped the evidence. The next epoch's tables know the new
 /// stake; a node whose stake no longer reaches a model's minimum is not in that model's table any more.
@@ -272,12 +274,7 @@ fn slash(
     if others < params.jury.min_others_to_slash {
         return Ok(Uint128::zero());
     }
-    let slashed = pools::share(node.stake, params.fees.slash_ppm)?;
-    node.stake = node.stake.checked_sub(slashed)?;
-    for model in &node.models {
-        let needed = params.min_stake(crate::model::load(storage, model)?.reference_fee);
-        let weight = if node.stake < needed { Uint128::zero() } else { node.stake };
-        table::set(storage, model, tx.time.next_table(), node.number, weight)?;
-    }
+    let slashed = node.take(pools::share(node.at_stake()?, params.fees.slash_ppm)?);
+    node::lower(storage, tx, node)?;
     Ok(slashed)
 }

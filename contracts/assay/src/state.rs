@@ -7,7 +7,7 @@ use assay_common::evidence::Cusum;
 use assay_common::ids::{
     BatchId, BatchRoot, Digest, Epoch, ModelDigest, Nonce, Randomness, Round, UserSeed, Window,
 };
-use assay_common::msg::{ClaimedRange, EpochStatus, SampleKey, Tallies};
+use assay_common::msg::{ClaimedRange, EpochStatus, SampleKey, SessionStatus, Tallies};
 use assay_common::params::Params;
 use assay_common::reputation::Reputation;
 use assay_common::session::ModelSpec;
@@ -40,12 +40,23 @@ pub struct Model {
     pub calibration: Digest,
 }
 
+/// A part of a stake that leaves at `release`, seconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unbonding {
+    pub amount: Uint128,
+    pub release: u64,
+}
+
+/// Never removed: who comes back finds its number and its evidence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Node {
     pub number: NodeNumber,
     pub models: Vec<ModelDigest>,
     pub endpoint: String,
+    /// Bonded.
     pub stake: Uint128,
+    /// At most [`crate::stake::MAX_UNBONDINGS`] parts, none of them 0, in the order of asking.
+    pub unbonding: Vec<Unbonding>,
     pub reputation: Reputation,
     pub cusum: Cusum,
     /// The last epoch with a batch of this node.
@@ -71,6 +82,10 @@ pub struct Session {
     pub max_prompt: u32,
     pub max_new: u32,
     pub expires: Epoch,
+    /// The last epoch in which the executor can claim.
+    pub closes: Epoch,
+    /// As messages left it; see [`Session::status_at`].
+    pub status: SessionStatus,
     pub escrow: Uint128,
     /// The last nonce that was paid for.
     pub nonce: Nonce,

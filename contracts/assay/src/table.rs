@@ -83,6 +83,24 @@ pub fn in_force(
     Ok(latest.map(|(_, table)| table).unwrap_or_default())
 }
 
+/// Lowers the stake of a node that is in the table from `epoch` on, which has not begun; zero takes it out.
+///
+/// # Errors
+/// Storage cannot be read or written.
+pub fn lower(
+    storage: &mut dyn Storage,
+    model: &ModelDigest,
+    epoch: Epoch,
+    node: NodeNumber,
+    stake: Uint128,
+) -> Result<(), ContractError> {
+    let table = in_force(storage, model, epoch)?;
+    if table.place(node).is_some() {
+        TABLES.save(storage, (&model.0, epoch.0), &table.with(model, node, stake)?)?;
+    }
+    Ok(())
+}
+
 /// Sets a node's stake from `epoch` on, which has not begun; zero takes it out.
 ///
 /// # Errors

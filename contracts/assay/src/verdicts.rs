@@ -5,7 +5,8 @@
 use assay_common::event::Event;
 use assay_common::ids::{Digest, Window};
 use assay_common::verdict::{Verdict, VerdictPage};
-use cosmwasm_std::{HexBinary, Response, Storage};
+use cosmwasm_std::{HexBinary, Order, Response, Storage};
+use cw_storage_plus::Bound;
 
 use crate::error::ContractError;
 use crate::node;
@@ -91,6 +92,17 @@ pub fn reveal(
     }
     let VerdictPage { juror, window, page, .. } = page;
     Ok(Response::new().add_event(Event::VerdictsRevealed { juror, window, page, verdicts: count }))
+}
+
+/// The last window for whose draws this juror committed to verdicts.
+///
+/// # Errors
+/// Storage cannot be read.
+pub fn last_window(storage: &dyn Storage, juror: NodeNumber) -> Result<Option<Window>, ContractError> {
+    let first = Some(Bound::inclusive((juror.0, 0, 0)));
+    let last = Some(Bound::inclusive((juror.0, u64::MAX, u32::MAX)));
+    let pages = COMMITMENTS.keys(storage, first, last, Order::Descending).next().transpose()?;
+    Ok(pages.map(|(_, window, _)| Window(window)))
 }
 
 fn open_commitment(

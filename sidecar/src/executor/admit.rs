@@ -2,7 +2,7 @@
 
 use assay_common::digest::Domain;
 use assay_common::ids::{Epoch, ModelDigest, Nonce, SessionId};
-use assay_common::msg::SessionResponse;
+use assay_common::msg::{SessionResponse, SessionStatus};
 use assay_common::params::Params;
 use assay_common::sampler::ParamsRule;
 use assay_common::session::{inference_id, prompt_digest, run_seed, voucher_digest};
@@ -58,6 +58,8 @@ pub enum Refusal {
     Voucher(SignatureError),
     #[error("session {session} expired with epoch {expires}, it is epoch {now}")]
     Expired { session: SessionId, expires: Epoch, now: Epoch },
+    #[error("session {session} was closed: what is asked now may never be paid")]
+    Closing { session: SessionId },
     #[error("the prompt has {found} tokens, the session allows {max_prompt}")]
     PromptTooLong { found: usize, max_prompt: u32 },
     #[error("an answer of {found} tokens is asked for, the session allows 1 to {max_new}")]
@@ -90,7 +92,7 @@ impl Refusal {
             Self::Escrow { .. } | Self::Fee { .. } => StatusCode::PAYMENT_REQUIRED,
             Self::Executor { .. } | Self::SessionModel { .. } | Self::Voucher(_) => StatusCode::FORBIDDEN,
             Self::Paid { .. } | Self::TooFarAhead { .. } => StatusCode::CONFLICT,
-            Self::Expired { .. } => StatusCode::GONE,
+            Self::Expired { .. } | Self::Closing { .. } => StatusCode::GONE,
         }
     }
 
@@ -165,6 +167,9 @@ fn check_session(
     verify(&session.session_key, &asked.voucher, &digest.0).map_err(Refusal::Voucher)?;
     if now > session.expires {
         return Err(Refusal::Expired { session: session.session, expires: session.expires, now });
+    }
+    if session.status != SessionStatus::Open {
+        return Err(Refusal::Closing { session: session.session });
     }
     Ok(())
 }

@@ -185,8 +185,8 @@ impl Committer {
             }
             Err(error) => return Err(error.into()),
         };
-        if epoch > session.expires {
-            let reason = format!("the session expired with epoch {}", session.expires);
+        if epoch > session.closes {
+            let reason = format!("the session could be claimed from until epoch {}", session.closes);
             self.give_up(id, Nonce(u64::MAX), &reason).await?;
             return Ok(None);
         }

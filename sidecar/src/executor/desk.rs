@@ -54,8 +54,9 @@ pub(super) struct Shared {
     engine: Engine,
     gather: Duration,
     max_batch: usize,
-    /// Maps a session to its record, which is read again where it refuses a request.
-    sessions: Mutex<BTreeMap<SessionId, SessionResponse>>,
+    /// Maps a session to the epoch in which its record was read and the record. It is read again where it refuses a
+    /// request, and in each epoch: a requester may close a session, and claims are taken for some epochs after that.
+    sessions: Mutex<BTreeMap<SessionId, (Epoch, SessionResponse)>>,
     /// Maps an inference that is being answered to its outcome.
     flights: Mutex<BTreeMap<InferenceId, watch::Receiver<Outcome>>>,
 }
@@ -176,22 +177,22 @@ impl Desk {
 
 impl Shared {
     async fn admit(&self, asked: &AnswerRequest) -> Result<Question, DeskError> {
-        let known = lock(&self.sessions).get(&asked.session).cloned();
-        let session = match &known {
-            Some(session) => session.clone(),
-            None => self.read_session(asked.session).await?,
-        };
         let now = self.epoch()?;
+        let known = lock(&self.sessions).get(&asked.session).filter(|(read, _)| *read == now).cloned();
+        let session = match &known {
+            Some((_, session)) => session.clone(),
+            None => self.read_session(asked.session, now).await?,
+        };
         match admit(asked, &session, now, &self.terms) {
             Err(refusal) if known.is_some() && refusal.may_be_stale() => {
-                let session = self.read_session(asked.session).await?;
+                let session = self.read_session(asked.session, now).await?;
                 Ok(admit(asked, &session, now, &self.terms)?)
             }
             outcome => Ok(outcome?),
         }
     }
 
-    async fn read_session(&self, session: SessionId) -> Result<SessionResponse, DeskError> {
+    async fn read_session(&self, session: SessionId, now: Epoch) -> Result<SessionResponse, DeskError> {
         let record: SessionResponse =
             self.contract.query(QueryMsg::Session { session }).await.map_err(|source| match source {
                 ChainError::Query { log, .. } => DeskError::UnknownSession { session, log },
@@ -201,7 +202,7 @@ impl Shared {
         if sessions.len() >= MAX_SESSIONS {
             sessions.clear();
         }
-        sessions.insert(session, record.clone());
+        sessions.insert(session, (now, record.clone()));
         Ok(record)
     }
 

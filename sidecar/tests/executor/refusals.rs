@@ -1,6 +1,7 @@
 //! Every reason not to answer, by its status and its words.
 
 use assay_common::ids::{Epoch, ModelDigest, Nonce, SessionId};
+use assay_common::msg::SessionStatus;
 use assay_sidecar::executor::admit::MAX_AHEAD;
 use assay_sidecar::http::AnswerRequest;
 use cosmwasm_std::{HexBinary, Uint128};
@@ -58,7 +59,7 @@ async fn a_voucher_of_another_key_nonce_or_request_is_refused() {
 }
 
 #[tokio::test]
-async fn a_session_of_others_unknown_or_expired_is_refused() {
+async fn a_session_of_others_unknown_expired_or_closed_is_refused() {
     let unknown = Suite::new().await;
     let asked = AnswerRequest { session: SessionId(8), ..unknown.asked(1, &[5]) };
     refused(&unknown, asked, 404, "the contract knows no session 8").await;
@@ -66,6 +67,10 @@ async fn a_session_of_others_unknown_or_expired_is_refused() {
     let expired = Suite::new().await;
     expired.change_session(|session| session.expires = Epoch(3));
     refused(&expired, expired.asked(1, &[5]), 410, "session 7 expired with epoch 3").await;
+
+    let closed = Suite::new().await;
+    closed.change_session(|session| session.status = SessionStatus::Closing);
+    refused(&closed, closed.asked(1, &[5]), 410, "session 7 was closed").await;
 
     let elsewhere = Suite::new().await;
     elsewhere.change_session(|session| session.executor = "wasm1other".into());

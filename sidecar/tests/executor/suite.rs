@@ -9,7 +9,7 @@ use assay_common::artifact::Artifact;
 use assay_common::digest::Domain;
 use assay_common::ids::{BatchId, Digest, Epoch, ModelDigest, Nonce, SessionId, UserSeed};
 use assay_common::judge::Measurement;
-use assay_common::msg::{QueryMsg, SampleResponse, SessionResponse};
+use assay_common::msg::{QueryMsg, SampleResponse, SessionResponse, SessionStatus};
 use assay_common::params::{BeaconParams, ClockParams, Params};
 use assay_common::sampler::SamplingParams;
 use assay_common::session::{prompt_digest, voucher_digest, ModelSpec, NumericScheme, Request};
@@ -79,6 +79,9 @@ pub fn session(key: &SigningKey, executor: &str) -> SessionResponse {
         max_prompt: 30,
         max_new: 20,
         expires: Epoch(u64::MAX),
+        status: SessionStatus::Open,
+        closes: Epoch(u64::MAX),
+        unsettled: Vec::new(),
         escrow: Uint128::new(1_000),
         nonce: Nonce(0),
         mark_q32: 1 << 32,

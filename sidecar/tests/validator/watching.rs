@@ -4,7 +4,7 @@ use assay_common::event::Event;
 use assay_common::ids::{
     BatchId, BatchRoot, Epoch, InferenceId, ModelDigest, Nonce, Round, SessionId, UserSeed, Window,
 };
-use assay_common::msg::{BatchResponse, QueryMsg, SampleResponse, SessionResponse};
+use assay_common::msg::{BatchResponse, QueryMsg, SampleResponse, SessionResponse, SessionStatus};
 use assay_sidecar::store::Store;
 use assay_sidecar::validator::{jobs, pipeline, watch, Juror};
 use cosmwasm_std::Uint128;
@@ -127,6 +127,9 @@ fn sampled(suite: &Suite) {
         max_prompt: 8,
         max_new: 4,
         expires: Epoch(9),
+        status: SessionStatus::Open,
+        closes: Epoch(11),
+        unsettled: Vec::new(),
         escrow: Uint128::new(1),
         nonce: Nonce(1),
         mark_q32: 1 << 32,

@@ -24,6 +24,7 @@ use crate::{epoch, model, node};
 pub fn answer(deps: Deps, env: &Env, msg: QueryMsg) -> Result<Binary, ContractError> {
     let storage = deps.storage;
     let config = CONFIG.load(storage)?;
+    let now = Time::new(env, &config).epoch;
     let address = |text: &str| deps.api.addr_validate(text);
     let json = match msg {
         QueryMsg::Params {} => to_json_binary(&config.params),
@@ -42,9 +43,9 @@ pub fn answer(deps: Deps, env: &Env, msg: QueryMsg) -> Result<Binary, ContractEr
         QueryMsg::Nodes { start_after, limit } => {
             to_json_binary(&nodes::nodes(storage, &config, start_after, limit)?)
         }
-        QueryMsg::Session { session } => to_json_binary(&sessions::session(storage, session)?),
+        QueryMsg::Session { session } => to_json_binary(&sessions::session(storage, now, session)?),
         QueryMsg::Sessions { start_after, limit } => {
-            to_json_binary(&sessions::sessions(storage, start_after, limit)?)
+            to_json_binary(&sessions::sessions(storage, now, start_after, limit)?)
         }
         QueryMsg::Batch { batch } => to_json_binary(&batches::batch(storage, batch)?),
         QueryMsg::Batches { start_after, limit } => {

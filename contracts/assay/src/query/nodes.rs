@@ -2,13 +2,15 @@
 
 use assay_common::evidence::Scheme;
 use assay_common::ids::{Epoch, ModelDigest};
-use assay_common::msg::{EpochResponse, EvidenceResponse, ModelResponse, NodeResponse, Page};
+use assay_common::msg::{
+    EpochResponse, EvidenceResponse, ModelResponse, NodeResponse, Page, UnbondingResponse,
+};
 use cosmwasm_std::{Addr, Order, Storage};
 use cw_storage_plus::Bound;
 
 use super::paging;
 use crate::error::ContractError;
-use crate::state::{Config, Model, Node, EPOCHS, MODELS, NODES};
+use crate::state::{Config, Model, Node, Unbonding, EPOCHS, MODELS, NODES};
 
 pub fn model(config: &Config, digest: ModelDigest, model: Model) -> ModelResponse {
     let Model { spec, reference_fee, calibration } = model;
@@ -42,9 +44,15 @@ pub fn node(config: &Config, address: &Addr, node: Node) -> NodeResponse {
         models: node.models,
         endpoint: node.endpoint,
         stake: node.stake,
+        unbonding: node.unbonding.into_iter().map(unbonding).collect(),
         reputation: node.reputation,
         rate_q32: node.reputation.rate_q32(&config.params.reputation),
     }
+}
+
+fn unbonding(part: Unbonding) -> UnbondingResponse {
+    let Unbonding { amount, release } = part;
+    UnbondingResponse { amount, release }
 }
 
 pub fn nodes(

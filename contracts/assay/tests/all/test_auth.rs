@@ -1,6 +1,6 @@
-use assay_common::ids::{BatchId, BatchRoot, Digest, Epoch, ModelDigest, Round, UserSeed, Window};
+use assay_common::ids::{BatchId, BatchRoot, Digest, Epoch, ModelDigest, Round, SessionId, UserSeed, Window};
 use assay_common::msg::ExecuteMsg;
-use assay_contract::auth::rule;
+use assay_contract::auth::{rule, Who};
 use assay_contract::error::ContractError;
 use cosmwasm_std::{coins, Uint128};
 use cw_multi_test::Executor;
@@ -28,6 +28,11 @@ fn every_message() -> Vec<ExecuteMsg> {
             max_new: 1,
             expires: Epoch(0),
         },
+        ExecuteMsg::UpdateNode { models: None, endpoint: None },
+        ExecuteMsg::Unbond { amount: Uint128::one() },
+        ExecuteMsg::Withdraw {},
+        ExecuteMsg::TopUp { session: SessionId(1) },
+        ExecuteMsg::CloseSession { session: SessionId(1) },
         ExecuteMsg::CommitBatch { model, root: BatchRoot::default(), claims: vec![] },
         ExecuteMsg::PostBeacon { round: Round(1), signature: Default::default() },
         ExecuteMsg::Draw { batch, limit: 1 },
@@ -60,6 +65,11 @@ fn the_table_of_who_may_send_what() {
     RegisterModel  Governance -     before the start
     RegisterNode   Anyone     funds before the start
     OpenSession    Anyone     funds before the start
+    UpdateNode     Node       funds before the start
+    Unbond         Node       -     before the start
+    Withdraw       Node       -     before the start
+    TopUp          Anyone     funds before the start
+    CloseSession   Anyone     -     before the start
     CommitBatch    Node       funds -
     PostBeacon     Anyone     -     -
     Draw           Anyone     -     -
@@ -109,11 +119,12 @@ fn only_governance_and_only_nodes_where_the_table_says_so() {
     let mut suite = Suite::new();
     let sender = suite.requester.clone();
     let address = sender.to_string();
-    let [model, _, _, batch, _, _, commit, reveal, ..] = &every_message()[..] else {
-        panic!("kinds are missing")
-    };
-    suite.refused(&sender, model, 0, ContractError::NotGovernance { sender: address.clone() });
-    for msg in [batch, commit, reveal] {
-        suite.refused(&sender, msg, 0, ContractError::NotRegistered { address: address.clone() });
+    for msg in every_message() {
+        let expected = match rule(&msg).who {
+            Who::Anyone => continue,
+            Who::Governance => ContractError::NotGovernance { sender: address.clone() },
+            Who::Node => ContractError::NotRegistered { address: address.clone() },
+        };
+        suite.refused(&sender, &msg, 0, expected);
     }
 }

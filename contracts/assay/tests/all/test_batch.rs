@@ -77,12 +77,13 @@ fn a_claim_is_on_the_senders_own_living_session_and_rises() {
     suite.refused(&executor, &msg, 0, ContractError::NonceNotRising { session, nonce, claimed: nonce });
     let msg = suite.committing(vec![suite.claim(session, 4)]);
     suite.refused(&executor, &msg, 0, ContractError::NonceNotRising { session, nonce, claimed: Nonce(4) });
+    // It expires with epoch 20; two epochs more are for what was asked before.
     let msg = suite.committing(vec![suite.claim(session, 6)]);
-    suite.at_epoch(20);
+    suite.at_epoch(22);
     suite.accepted(&executor, &msg, 0);
     let msg = suite.committing(vec![suite.claim(session, 7)]);
-    suite.at_epoch(21);
-    let expected = ContractError::SessionExpired { session, expires: Epoch(20), now: Epoch(21) };
+    suite.at_epoch(23);
+    let expected = ContractError::SessionOver { session, closes: Epoch(22), now: Epoch(23) };
     suite.refused(&executor, &msg, 0, expected);
 }
 

@@ -77,6 +77,53 @@ fn an_endpoint_that_is_no_url_is_refused() {
 }
 
 #[test]
+fn a_node_adds_to_its_stake_moves_and_changes_its_models() {
+    let mut suite = Suite::builder().nodes(4).build();
+    let (node, governance, old) = (suite.nodes[0].clone(), suite.governance.clone(), suite.model);
+    let msg = ExecuteMsg::RegisterModel {
+        spec: spec("dear"),
+        reference_fee: (3 * FEE).into(),
+        calibration: Default::default(),
+    };
+    suite.accepted(&governance, &msg, 0);
+    let dear = spec("dear").digest();
+    let updating = |models, endpoint: Option<&str>| ExecuteMsg::UpdateNode {
+        models,
+        endpoint: endpoint.map(Into::into),
+    };
+    suite.refused(&node, &updating(None, None), 0, ContractError::NothingToUpdate { denom: DENOM.into() });
+    let expected = ContractError::BadEndpoint { endpoint: "host".into() };
+    suite.refused(&node, &updating(None, Some("host")), 5, expected);
+    let expected =
+        ContractError::StakeTooLow { stake: (2 * MIN_STAKE).into(), needed: (3 * MIN_STAKE).into() };
+    suite.refused(&node, &updating(Some(vec![old, dear]), None), 0, expected);
+    let response = suite.accepted(&node, &updating(Some(vec![dear]), Some("http://b")), MIN_STAKE);
+    let event = attributes(&response, "assay_node_updated");
+    assert_eq!(event["stake_before"], (2 * MIN_STAKE).to_string());
+    assert_eq!(event["stake_after"], (3 * MIN_STAKE).to_string());
+    assert_eq!((&event["models_before"], &event["models_after"]), (&old.to_string(), &dear.to_string()));
+    assert_eq!(
+        (event["endpoint_before"].as_str(), event["endpoint_after"].as_str()),
+        ("http://10.0.0.1:8080", "http://b")
+    );
+    assert_eq!(event["from_epoch"], "1");
+    let record: NodeResponse = suite.query(&QueryMsg::Node { address: node.to_string() });
+    assert_eq!((record.models, record.endpoint.as_str()), (vec![dear], "http://b"));
+    assert_eq!(suite.pools().stakes.u128(), 9 * MIN_STAKE);
+    // From the next epoch on three nodes serve the old model: too few for one of them.
+    let other = suite.nodes[1].clone();
+    let session = suite.open_session(&other, 9 * FEE);
+    let msg = suite.committing(vec![suite.claim(session, 1)]);
+    suite.accepted(&other, &msg, 0);
+    suite.at_epoch(1);
+    let msg = suite.committing(vec![suite.claim(session, 2)]);
+    suite.refused(&other, &msg, 0, ContractError::TooFewOthers { model: old, others: 2, needed: 3 });
+    suite.accepted(&node, &updating(Some(vec![old, dear]), None), 0);
+    suite.at_epoch(2);
+    suite.accepted(&other, &msg, 0);
+}
+
+#[test]
 fn bonds_before_the_start_form_the_first_table_and_later_ones_the_next_epochs() {
     let mut suite = Suite::builder().nodes(3).build();
     let late = suite.account("late");

@@ -2,7 +2,10 @@
 //! the order of messages. The suite checks it after each of them; proptest prints the seed of a run that fails.
 
 use assay_common::ids::{BatchId, Epoch, SessionId};
-use assay_common::msg::{BatchResponse, EpochResponse, EpochStatus, ExecuteMsg, QueryMsg, SessionResponse};
+use assay_common::msg::{
+    BatchResponse, EpochResponse, EpochStatus, ExecuteMsg, NodeResponse, QueryMsg, SessionResponse,
+    SessionStatus,
+};
 use assay_common::verdict::{AbstainReason, Outcome, UnavailableReason, VerdictPage};
 use cosmwasm_std::Addr;
 use proptest::prelude::*;
@@ -53,6 +56,19 @@ enum Step {
     Claim {
         node: usize,
     },
+    TopUp {
+        session: u64,
+        funds: u128,
+    },
+    Close {
+        session: u64,
+    },
+    /// Unbond, Withdraw, UpdateNode or RegisterNode, with hundredths of the least stake.
+    Stake {
+        node: usize,
+        part: u128,
+        how: usize,
+    },
     Due,
 }
 
@@ -69,6 +85,10 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (1u64..12, 0u32..14, 1u32..20).prop_map(|(batch, from, limit)| Step::Tally { batch, from, limit }),
         2 => (0usize..5, 0u64..3, 1u32..40).prop_map(|(node, ago, limit)| Step::Settle { node, ago, limit }),
         1 => (0usize..5).prop_map(|node| Step::Claim { node }),
+        1 => (1u64..12, 0u128..9_000).prop_map(|(session, funds)| Step::TopUp { session, funds }),
+        1 => (1u64..12).prop_map(|session| Step::Close { session }),
+        6 => (0usize..5, prop_oneof![Just(7u128), Just(100), Just(200), 0u128..300], 0usize..4)
+            .prop_map(|(node, part, how)| Step::Stake { node, part, how }),
         6 => Just(Step::Due),
     ]
 }
@@ -91,6 +111,7 @@ impl World {
                 p.evidence.false_forfeit_one_in = 1_000u64.into();
                 p.fees.slash_ppm = 133_333;
                 p.fees.reserve_ppm = 12_347;
+                p.limits.unbonding_seconds = 130;
             })
             .build();
         let mut world = Self { suite, window: 0, unrevealed: Vec::new(), accepted: 0 };
@@ -156,7 +177,33 @@ impl World {
                 self.send(&node, &ExecuteMsg::Claim {}, 0);
             }
             Step::Due => self.cranks(),
+            Step::TopUp { session, funds } => {
+                self.send(&anyone, &ExecuteMsg::TopUp { session: SessionId(session) }, funds);
+            }
+            Step::Close { session } => {
+                self.send(&anyone, &ExecuteMsg::CloseSession { session: SessionId(session) }, 0);
+            }
+            Step::Stake { node, part, how } => self.stake(&self.node(node), part * MIN_STAKE / 100, how),
         }
+    }
+
+    fn stake(&mut self, node: &Addr, amount: u128, how: usize) {
+        let msg = match how {
+            0 => ExecuteMsg::Unbond { amount: amount.into() },
+            1 => ExecuteMsg::Withdraw {},
+            2 => ExecuteMsg::UpdateNode { models: None, endpoint: None },
+            _ => self.suite.registration(),
+        };
+        self.send(node, &msg, if how > 1 { amount } else { 0 });
+    }
+
+    /// Of every stake the pool holds what is bonded and what is unbonding, and nothing else.
+    fn check_stakes(&self) {
+        let nodes: Vec<NodeResponse> =
+            self.suite.collect(|start_after| QueryMsg::Nodes { start_after, limit: Some(100) });
+        let unbonding = nodes.iter().flat_map(|node| &node.unbonding).map(|part| part.amount.u128());
+        let held = nodes.iter().map(|node| node.stake.u128()).chain(unbonding).sum::<u128>();
+        assert_eq!(held, self.suite.pools().stakes.u128());
     }
 
     fn commit(&mut self, session: SessionId, more: u64, funds: u128) {
@@ -236,6 +283,34 @@ impl World {
         let left = pools.escrow.u128() + pools.refunds.u128();
         // Each session's share is rounded down until the last one takes the rest.
         assert!(owed <= left && left - owed <= sessions.len() as u128, "{owed} of {left}");
+        self.leave(&sessions);
+    }
+
+    /// Everybody takes what is theirs: then the reserve alone holds money.
+    fn leave(&mut self, sessions: &[SessionResponse]) {
+        self.suite.at_epoch(self.window / 6 + 40);
+        let requester = self.suite.requester.clone();
+        for session in sessions.iter().filter(|session| session.status != SessionStatus::Closed) {
+            self.suite.accepted(&requester, &ExecuteMsg::CloseSession { session: session.session }, 0);
+        }
+        for node in self.suite.nodes.clone() {
+            let record: NodeResponse = self.suite.query(&QueryMsg::Node { address: node.to_string() });
+            if !record.unbonding.is_empty() {
+                self.suite.accepted(&node, &ExecuteMsg::Withdraw {}, 0);
+            }
+            if !record.stake.is_zero() {
+                self.suite.accepted(&node, &ExecuteMsg::Unbond { amount: record.stake }, 0);
+            }
+        }
+        self.suite.at_epoch(self.window / 6 + 50);
+        for node in self.suite.nodes.clone() {
+            // Refused where there is nothing: who has left, or earned nothing.
+            self.send(&node, &ExecuteMsg::Withdraw {}, 0);
+            self.send(&node, &ExecuteMsg::Claim {}, 0);
+        }
+        self.send(&requester, &ExecuteMsg::Claim {}, 0);
+        let pools = self.suite.pools();
+        assert_eq!(pools.held(), pools.reserve, "{pools:?}");
     }
 }
 
@@ -247,6 +322,7 @@ proptest! {
         let mut world = World::new();
         for step in steps {
             world.take(step);
+            world.check_stakes();
         }
         prop_assert!(world.accepted > 0);
         world.wind_down();

@@ -1,7 +1,7 @@
 //! A chain with the contract on it, a beacon that signs, nodes, and requesters with real keys.
 //!
-//! After every message, accepted or refused, [`Suite`] checks that the pools add up to the contract's balance and that
-//! nothing was made or lost but what was burned.
+//! After every message, accepted or refused, [`Suite`] checks that the pools add up to the contract's balance, that
+//! nothing was made or lost but what was burned, and that every event can be read.
 
 mod chain;
 mod params;
@@ -10,6 +10,7 @@ mod path;
 use std::collections::BTreeMap;
 
 use assay_common::digest::{sha256, Domain};
+use assay_common::event::Event;
 use assay_common::ids::{
     BatchId, BatchRoot, Digest, Epoch, ModelDigest, Nonce, RequestDigest, SessionId, UserSeed, Window,
 };
@@ -188,6 +189,9 @@ impl Suite {
         let funds = if funds == 0 { Vec::new() } else { coins(funds, DENOM) };
         let result = self.app.execute_contract(sender.clone(), self.contract.clone(), msg, &funds);
         self.check_money();
+        if let Ok(response) = &result {
+            check_events(response);
+        }
         result.map_err(|error| error.to_string())
     }
 
@@ -290,6 +294,15 @@ pub fn revealing(juror: &Addr, page: VerdictPage) -> ExecuteMsg {
 /// The value of an attribute of the first event of a kind.
 pub fn attribute(response: &AppResponse, kind: &str, key: &str) -> String {
     attributes(response, kind).remove(key).unwrap_or_else(|| panic!("event {kind} without {key}"))
+}
+
+/// What the contract says is what explorers and sidecars can read.
+fn check_events(response: &AppResponse) {
+    for event in response.events.iter().filter(|event| event.ty.starts_with("wasm-")) {
+        let attributes = event.attributes.iter().map(|a| (a.key.clone(), a.value.clone())).collect();
+        let decoded = Event::decode(&event.ty, &attributes).unwrap_or_else(|error| panic!("{error}"));
+        assert!(decoded.is_some(), "{event:?}");
+    }
 }
 
 /// The attributes of the first event of a kind.
