@@ -52,12 +52,17 @@ fn feistel(seed: &DrawSeed, half: u32, value: u32) -> u32 {
     (left << half) | right
 }
 
-/// The seats of a jury: distinct places in `table`, drawn by stake, never the executor.
+/// The same for the second level of a jury, by a beacon that nobody knew when the first one spoke.
+pub fn second_seed(domain: &Domain, batch: BatchId, beacon: &Randomness) -> DrawSeed {
+    DrawSeed(tagged("second", &(domain, batch, beacon)))
+}
+
+/// The seats of a jury: distinct places in `table`, drawn by stake, never one of `excluded`.
 ///
-/// `table` holds cumulative stakes, strictly rising; `executor` is the executor's place in it, if it has one.
-/// Returns fewer than `seats` only where fewer are eligible.
-pub fn jury(seed: &DrawSeed, index: u32, table: &[u128], executor: Option<usize>, seats: u32) -> Vec<usize> {
-    let eligible = table.len().saturating_sub(usize::from(executor.is_some()));
+/// `table` holds cumulative stakes, strictly rising; `excluded` are distinct places in it: the executor's, if it has one,
+/// and at the second level those of the first. Returns fewer than `seats` only where fewer are eligible.
+pub fn jury(seed: &DrawSeed, index: u32, table: &[u128], excluded: &[usize], seats: u32) -> Vec<usize> {
+    let eligible = table.len().saturating_sub(excluded.len());
     let wanted = usize::try_from(seats).unwrap_or(usize::MAX).min(eligible);
     let total = table.last().copied().unwrap_or(0);
     let mut jury: Vec<usize> = Vec::with_capacity(wanted);
@@ -68,11 +73,11 @@ pub fn jury(seed: &DrawSeed, index: u32, table: &[u128], executor: Option<usize>
         let hash = sha256(&[&seed.0, b"seat", &index.to_le_bytes(), &try_number.to_le_bytes()]);
         let Some(at) = high_u128(&hash).checked_rem(total) else { break };
         let place = table.partition_point(|cumulative| *cumulative <= at);
-        if Some(place) != executor && !jury.contains(&place) {
+        if !excluded.contains(&place) && !jury.contains(&place) {
             jury.push(place);
         }
     }
-    let rest: Vec<usize> = (0..table.len()).filter(|p| Some(*p) != executor && !jury.contains(p)).collect();
+    let rest: Vec<usize> = (0..table.len()).filter(|p| !excluded.contains(p) && !jury.contains(p)).collect();
     jury.extend(rest);
     jury.truncate(wanted);
     jury
@@ -111,23 +116,24 @@ mod tests {
 
         #[test]
         fn a_jury_holds_distinct_eligible_members(
-            stakes in prop::collection::vec(1u128..1_000_000, 1..40), executor in 0usize..40, byte in any::<u8>(),
+            stakes in prop::collection::vec(1u128..1_000_000, 1..40), out in prop::collection::btree_set(0usize..40, 0..5),
+            byte in any::<u8>(),
         ) {
             let table: Vec<u128> = stakes.iter().scan(0, |sum, s| { *sum += s; Some(*sum) }).collect();
-            let executor = (executor < table.len()).then_some(executor);
-            let jury = jury(&DrawSeed([byte; 32]), 5, &table, executor, 3);
+            let excluded: Vec<usize> = out.into_iter().filter(|place| *place < table.len()).collect();
+            let jury = jury(&DrawSeed([byte; 32]), 5, &table, &excluded, 3);
             let distinct: BTreeSet<usize> = jury.iter().copied().collect();
-            let eligible = table.len() - usize::from(executor.is_some());
+            let eligible = table.len() - excluded.len();
             prop_assert_eq!(distinct.len(), jury.len());
             prop_assert_eq!(jury.len(), eligible.min(3));
-            prop_assert!(jury.iter().all(|p| *p < table.len() && Some(*p) != executor));
+            prop_assert!(jury.iter().all(|p| *p < table.len() && !excluded.contains(p)));
         }
     }
 
     #[test]
     fn seats_follow_the_stake() {
         let table = [10, 20, 30, 130]; // the last node holds 100 of 130
-        let hits = (0..2_000).filter(|i| jury(&DrawSeed([9; 32]), *i, &table, Some(0), 1) == [3]).count();
+        let hits = (0..2_000).filter(|i| jury(&DrawSeed([9; 32]), *i, &table, &[0], 1) == [3]).count();
         // Expected 100/120 of 2,000 = 1,667, sd 17: five sd on either side.
         assert!((1_582..=1_752).contains(&hits), "{hits}");
     }

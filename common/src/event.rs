@@ -121,6 +121,14 @@ events! {
     }
     VerdictsCommitted = "assay_verdicts_committed" { juror: String, window: Window, page: u32 }
     VerdictsRevealed = "assay_verdicts_revealed" { juror: String, window: Window, page: u32, verdicts: u32 }
+    /// A contested sample got more seats; their verdicts are committed and revealed as those of a draw in this window.
+    SampleContested = "assay_sample_contested" {
+        batch: BatchId, draw: u32, executor: String, window: Window, seats: u32,
+    }
+    /// Stake was taken for `unrevealed` commitments, a `second_level` that the juror caused, or an `unavailable` artifact.
+    StakeTaken = "assay_stake_taken" { node: String, reason: String, amount: Uint128, stake_after: Uint128 }
+    /// A juror missed so many verdicts that it is off the juries from this epoch on.
+    JurorBenched = "assay_juror_benched" { juror: String, from_epoch: Epoch }
     /// One sample came to its end; `outcome` as valid, fail_replay, fail_malformed, unavailable, inconclusive_split, void…
     SampleClosed = "assay_sample_closed" { batch: BatchId, draw: u32, executor: String, outcome: String }
     /// A step of a settlement, or its end.

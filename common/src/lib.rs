@@ -3,6 +3,7 @@
 //! Nothing here does I/O, and nothing outside [`judge`] uses a float: native and wasm give the same bytes.
 
 pub mod artifact;
+pub mod attendance;
 pub mod digest;
 pub mod draw;
 pub mod event;
@@ -13,6 +14,7 @@ pub mod merkle;
 pub mod msg;
 pub mod noise;
 pub mod params;
+pub mod probe;
 pub mod replay;
 pub mod reputation;
 pub mod row;

@@ -3,21 +3,33 @@
 use cosmwasm_schema::{cw_serde, QueryResponses};
 use cosmwasm_std::{HexBinary, Uint128};
 
-use crate::evidence::Cusum;
+use crate::evidence::{Bins, Cusum};
 use crate::ids::{
-    BatchId, BatchRoot, Digest, Epoch, InferenceId, ModelDigest, Nonce, Randomness, RequestDigest, Round,
-    SessionId, UserSeed, Window,
+    BatchId, BatchRoot, Digest, DrawSeed, Epoch, InferenceId, ModelDigest, Nonce, Randomness, RequestDigest,
+    Round, SessionId, UserSeed, Window,
 };
 use crate::params::Params;
 use crate::reputation::Reputation;
 use crate::session::ModelSpec;
-use crate::verdict::{FinalOutcome, Outcome, Verdict};
+use crate::verdict::{FinalOutcome, Outcome, Score, Verdict};
 
 #[cw_serde]
 pub struct InstantiateMsg {
     /// Address that may register models: the chain's gov module, or whoever governs.
     pub governance: String,
     pub params: Params,
+}
+
+/// What the chain holds of a model's calibration; the file with the rest is known by its digest.
+#[cw_serde]
+#[derive(Eq)]
+pub struct CalibrationRecord {
+    /// SHA-256 of the file that jurors judge with.
+    pub digest: Digest,
+    /// How far an honest juror's probe may lie from the jury's median, in 1/256 bit.
+    pub probe_tolerance: u16,
+    /// How often answers end in each bin: one table for all size classes, or one for each.
+    pub bins: Vec<Bins>,
 }
 
 /// A requester's payment for the nonces of one session up to `nonce_to`, with the voucher of that nonce.
@@ -33,8 +45,8 @@ pub struct Claim {
 
 #[cw_serde]
 pub enum ExecuteMsg {
-    /// Governance: makes a model known, with the digest of the calibration that judges it.
-    RegisterModel { spec: ModelSpec, reference_fee: Uint128, calibration: Digest },
+    /// Governance: makes a model known, with the calibration that judges it.
+    RegisterModel { spec: ModelSpec, reference_fee: Uint128, calibration: CalibrationRecord },
     /// Joins as validator and executor for `models`; the funds sent are the stake.
     RegisterNode { models: Vec<ModelDigest>, endpoint: String },
     /// Node: adds the funds sent to its stake, and replaces what is named.
@@ -184,7 +196,7 @@ pub struct ModelResponse {
     pub model: ModelDigest,
     pub spec: ModelSpec,
     pub reference_fee: Uint128,
-    pub calibration: Digest,
+    pub calibration: CalibrationRecord,
     /// Pay of one verdict, and least stake of a node, under the present parameters.
     pub verdict_fee: Uint128,
     pub min_stake: Uint128,
@@ -200,6 +212,8 @@ pub struct NodeResponse {
     /// On its way out, in the order of asking; a slash still reaches it.
     pub unbonding: Vec<UnbondingResponse>,
     pub reputation: Reputation,
+    /// Whether it lost its seats on juries by too many misses, until it asks for them again.
+    pub benched: bool,
     /// Share of its inferences that is checked, of 2³².
     pub rate_q32: u64,
 }
@@ -309,6 +323,7 @@ pub struct AssignedPage {
 pub struct Seat {
     pub juror: String,
     pub verdict: Option<Outcome>,
+    pub score: Option<Score>,
 }
 
 #[cw_serde]
@@ -322,8 +337,16 @@ pub struct SampleResponse {
     pub inference: InferenceId,
     /// Window of the draw: commitments until the end of the next one, reveals in the one after.
     pub window: Window,
+    /// Of the first level, then of the second.
     pub seats: Vec<Seat>,
+    /// The window in which a contested sample got the seats of its second level, if it did.
+    pub second: Option<Window>,
+    /// The seeds that choose the probes: the first draw's, and the second's where there is one.
+    pub probe_seeds: Vec<DrawSeed>,
     pub outcome: Option<FinalOutcome>,
+    /// The size class and the bin that the evidence takes; there with the outcome.
+    pub size_class: u8,
+    pub bin: u8,
 }
 
 #[cw_serde]

@@ -62,20 +62,24 @@ pub struct JuryParams {
     pub min_others_to_slash: u32,
     /// Samples that one executor may cause in one window.
     pub max_samples_per_window: u32,
+    /// Seats of both levels together (M), where so many are eligible.
+    pub second_seats: u32,
+    /// Share of its seats that an honest juror may miss, of a million.
+    pub honest_miss_ppm: u32,
+    /// One in how many such jurors may be benched over 10,000 seats.
+    pub false_bench_one_in: u32,
 }
 
 /// The sequential test that forfeits (see [`crate::evidence`]).
 #[cw_serde]
 #[derive(Eq, Copy)]
 pub struct EvidenceParams {
-    /// Share of audits that an honest executor may fail, of a million.
-    pub honest_fail_ppm: u32,
-    /// Shares that a cheat is tested for, of a million, each above the honest one.
-    pub alternatives_ppm: PerAlternative<u32>,
     /// Audits that the error below is promised over.
     pub audits: Uint64,
     /// One in how many honest executors may be forfeited over that many audits.
     pub false_forfeit_one_in: Uint64,
+    /// Tokens from which on an answer counts in full.
+    pub full_weight_tokens: u32,
 }
 
 #[cw_serde]
@@ -102,6 +106,10 @@ pub struct FeeParams {
     pub min_stake_fees: u32,
     /// Share of the stake that a forfeit takes, of a million.
     pub slash_ppm: u32,
+    /// The most that split juries may cost an executor, of its epoch's fees, in millionths.
+    pub split_ppm: u32,
+    /// What a commitment without a reveal costs a juror for each seat, in verdicts' pay.
+    pub unrevealed_verdicts: u32,
 }
 
 #[cw_serde]
@@ -173,12 +181,14 @@ impl Params {
                 min_others_to_commit: 3,
                 min_others_to_slash: 3,
                 max_samples_per_window: 200,
+                second_seats: 21,
+                honest_miss_ppm: 100_000,
+                false_bench_one_in: 1_000_000,
             },
             evidence: EvidenceParams {
-                honest_fail_ppm: 10_000,
-                alternatives_ppm: PerAlternative([30_000, 100_000, 400_000]),
                 audits: Uint64::new(10_000),
                 false_forfeit_one_in: Uint64::new(1_000_000_000),
+                full_weight_tokens: 32,
             },
             reputation: ReputationParams {
                 step_ppm: 200_000,
@@ -191,6 +201,8 @@ impl Params {
                 reserve_ppm: 10_000,
                 min_stake_fees: 10_000,
                 slash_ppm: 100_000,
+                split_ppm: 10_000,
+                unrevealed_verdicts: 3,
             },
             limits: LimitParams {
                 session_epochs: 30,
@@ -250,6 +262,12 @@ impl Params {
             "between 1 and jury.seats",
         );
         rule(
+            "jury.second_seats",
+            &jury.second_seats,
+            (jury.seats..=63).contains(&jury.second_seats),
+            "between jury.seats and 63",
+        );
+        rule(
             "jury.min_others_to_commit",
             &jury.min_others_to_commit,
             jury.min_others_to_commit >= jury.seats,
@@ -272,18 +290,18 @@ impl Params {
     }
 
     fn check_evidence(&self, rule: &mut impl FnMut(&'static str, &dyn ToString, bool, &'static str)) {
-        let evidence = &self.evidence;
-        let honest = evidence.honest_fail_ppm;
-        rule("evidence.honest_fail_ppm", &honest, (1..PPM).contains(&honest), "between 1 and 999999");
-        for alternative in evidence.alternatives_ppm.0 {
-            let holds = alternative > honest && alternative < PPM;
-            rule(
-                "evidence.alternatives_ppm",
-                &alternative,
-                holds,
-                "above honest_fail_ppm and below a million",
-            );
-        }
+        let (evidence, jury) = (&self.evidence, &self.jury);
+        let full = evidence.full_weight_tokens;
+        rule("evidence.full_weight_tokens", &full, (1..=1 << 20).contains(&full), "between 1 and 2^20");
+        let miss = jury.honest_miss_ppm;
+        rule(
+            "jury.honest_miss_ppm",
+            &miss,
+            (1..=PPM / 5).contains(&miss),
+            "between 1 and a fifth of a million",
+        );
+        let odds = jury.false_bench_one_in;
+        rule("jury.false_bench_one_in", &odds, odds >= 1_000, "at least 1000");
         let odds = evidence.false_forfeit_one_in.u64();
         rule("evidence.false_forfeit_one_in", &odds, odds >= 1_000, "at least 1000");
         let product = u128::from(odds).saturating_mul(u128::from(evidence.audits.u64())).saturating_mul(3);
@@ -299,12 +317,15 @@ impl Params {
             ("reputation.min_conclusive_ppm", reputation.min_conclusive_ppm),
             ("fees.verdict_ppm", fees.verdict_ppm),
             ("fees.slash_ppm", fees.slash_ppm),
+            ("fees.split_ppm", fees.split_ppm),
         ];
         for (field, share) in shares {
             rule(field, &share, (1..=PPM).contains(&share), "between 1 and a million");
         }
         rule("fees.reserve_ppm", &fees.reserve_ppm, fees.reserve_ppm <= PPM / 2, "at most half a million");
         rule("fees.min_stake_fees", &fees.min_stake_fees, fees.min_stake_fees > 0, "above 0");
+        let unrevealed = fees.unrevealed_verdicts;
+        rule("fees.unrevealed_verdicts", &unrevealed, unrevealed <= 100, "at most 100");
         rule("reputation.min_checked", &reputation.min_checked, reputation.min_checked > 0, "above 0");
     }
 

@@ -214,14 +214,40 @@ fn plurality(reasons: &[FailReason]) -> FailReason {
     best
 }
 
+/// What a forward pass of the model showed, beside the verdict.
+#[cw_serde]
+#[derive(Eq, BorshSerialize, BorshDeserialize)]
+pub struct Score {
+    /// How near the answer came to the limits of the checks, from 0 on; see [`crate::evidence::Bins`].
+    pub bin: u8,
+    /// Tokens of the answer.
+    pub tokens: u32,
+    /// The juror's own surprisals at the places of [`crate::probe::places`], in 1/256 bit: of the first draw's seed, and at
+    /// the second level of the second's too.
+    pub probes: Vec<u16>,
+}
+
+impl Outcome {
+    /// Whether only a forward pass of the model can tell this, so that a [`Score`] must come with it.
+    pub fn needs_score(&self) -> bool {
+        match self {
+            Outcome::Valid => true,
+            Outcome::Invalid { reason } => !matches!(reason, InvalidReason::Request | InvalidReason::Voucher),
+            Outcome::Malformed | Outcome::Unavailable { .. } | Outcome::Inconclusive { .. } => false,
+        }
+    }
+}
+
 /// A juror's verdict on draw number `draw` of a batch.
 #[cw_serde]
-#[derive(Eq, Copy, BorshSerialize, BorshDeserialize)]
+#[derive(Eq, BorshSerialize, BorshDeserialize)]
 pub struct Verdict {
     pub batch: BatchId,
     /// Place in the order of the draw, from 0.
     pub draw: u32,
     pub outcome: Outcome,
+    /// With an outcome that needs one, and no other.
+    pub score: Option<Score>,
 }
 
 /// One page of verdicts: what is hashed at the commitment and shown at the reveal.

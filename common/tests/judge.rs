@@ -70,7 +70,7 @@ fn measured(number: u64, artifact: &Artifact, seed: &RunSeed) -> Measurement {
         let own = log_probabilities(number, position, 0.0);
         measure(row, position, &surprisals(&own), &own, &artifact.request.sampling, seed)
     });
-    Measurement { positions: positions.collect() }
+    Measurement { positions: positions.collect(), probes: Vec::new() }
 }
 
 fn seed(number: u64) -> RunSeed {

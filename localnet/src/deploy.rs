@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use assay_common::ids::Digest;
-use assay_common::msg::{ExecuteMsg, InstantiateMsg};
+use assay_common::msg::{CalibrationRecord, ExecuteMsg, InstantiateMsg};
 use assay_common::params::Params;
 use assay_common::session::ModelSpec;
 use assay_sidecar::chain::tx::any;
@@ -69,8 +68,12 @@ pub async fn instantiate(chain: &Chain, governance: &Sender, code_id: u64, param
     contracts.contracts.into_iter().next_back().context("the chain has no contract")
 }
 
-/// Makes the model known, with the digest of the calibration that judges it.
-pub async fn register_model(governance: &Sender, spec: &ModelSpec, calibration: Digest) -> Result<()> {
+/// Makes the model known, with the calibration that judges it.
+pub async fn register_model(
+    governance: &Sender,
+    spec: &ModelSpec,
+    calibration: CalibrationRecord,
+) -> Result<()> {
     let reference_fee = Uint128::new(preset::FEE);
     let msg = ExecuteMsg::RegisterModel { spec: spec.clone(), reference_fee, calibration };
     governance.execute(Call { msg, funds: 0 }).await.context("the model cannot be registered")?;

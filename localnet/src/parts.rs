@@ -1,9 +1,8 @@
 //! What the local net is made of and does not make itself: the chain's binary, the contract, the model, `assayd`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{bail, Context, Result};
-use assay_common::ids::Digest;
 use sha2::{Digest as _, Sha256};
 
 /// The pinned sources of the chain: their digest names its place in the cache, as in `scripts/env`.
@@ -62,10 +61,4 @@ fn existing(path: PathBuf, made_by: &str) -> Result<PathBuf> {
 
 fn chain_key() -> String {
     hex::encode(Sha256::digest(CHAIN_SOURCES.concat()))[..12].to_owned()
-}
-
-/// SHA-256 of a file.
-pub fn digest(path: &Path) -> Result<Digest> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(Digest(Sha256::digest(bytes).into()))
 }

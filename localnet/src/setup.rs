@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use assay_common::msg::{ModelResponse, QueryMsg};
+use assay_sidecar::calibrate::load;
 use assay_sidecar::chain::{Chain, Sender};
 use assay_sidecar::config::ChainConfig;
 use tokio::task::JoinSet;
@@ -14,7 +15,7 @@ use crate::beacon::{now, Beacon};
 use crate::cheat::Cheat;
 use crate::deploy::{self, ModelFile};
 use crate::nodes::{Node, Own, Shared};
-use crate::parts::{self, Parts};
+use crate::parts::Parts;
 use crate::process::free_ports;
 use crate::requests::{Customer, Schedule, Wanted};
 use crate::table::Screen;
@@ -66,7 +67,8 @@ pub async fn start(wish: &Wish<'_>, screen: &mut Screen) -> Result<(Net, Vec<Cus
 
     let governance = Member { contract: contract.clone(), ..governance };
     let (chain, sender) = governance.connect().await?;
-    deploy::register_model(&sender, &model.spec, parts::digest(&calibration)?).await?;
+    let (judge, digest) = load(&calibration, model.spec.digest())?;
+    deploy::register_model(&sender, &model.spec, judge.record(digest)).await?;
     let crew = Crew { wish, model: &model, calibration, accounts: &accounts, contract };
     let mut nodes = crew.launch(&chain, &wasmd, &beacon).await?;
 

@@ -105,7 +105,13 @@ async fn measure(
             bail!(CalibrationError::NotHonest { prompt });
         }
     }
-    let subject = Subject { prompt: question.prompt.clone(), rows, sampling, run_seed: question.run_seed };
+    let subject = Subject {
+        prompt: question.prompt.clone(),
+        rows,
+        sampling,
+        run_seed: question.run_seed,
+        probes: Vec::new(),
+    };
     Ok(HonestRun { prompt, measurement: engine.recompute(subject).await? })
 }
 

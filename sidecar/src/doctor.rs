@@ -83,9 +83,9 @@ async fn model_line(chain: &Chain, config: &Config, engine: &Engine) -> Result<S
     let path = config.model.calibration.as_ref().context("the configuration names no calibration")?;
     let (_, digest) = calibrate::load(path, model)?;
     ensure!(
-        digest == known.calibration,
+        digest == known.calibration.digest,
         "the calibration is {digest}, the chain asks for {}",
-        known.calibration
+        known.calibration.digest
     );
     Ok(format!("reference fee {}, calibration {digest}", known.reference_fee))
 }

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use assay_common::artifact::Artifact;
 use assay_common::ids::RunSeed;
 use assay_common::judge::{measure, Measurement};
-use assay_common::row::Row;
+use assay_common::probe::ProbePlace;
+use assay_common::row::{Row, Surprisal};
 use assay_common::sampler::SamplingParams;
 use assay_common::session::{ModelSpec, Request};
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,8 @@ pub struct Subject {
     pub rows: Vec<Row>,
     pub sampling: SamplingParams,
     pub run_seed: RunSeed,
+    /// Where the validator's own surprisals are asked for.
+    pub probes: Vec<ProbePlace>,
 }
 
 /// Who answers: the honest executor, or in the local net a cheat.
@@ -359,13 +362,20 @@ impl Worker for ModelWorker {
     fn recompute(&mut self, subject: &Subject) -> Result<Measurement, ModelError> {
         let tokens: Vec<u32> = subject.rows.iter().map(|row| row.token.0).collect();
         let mut positions = Vec::with_capacity(tokens.len());
+        let mut probes = vec![0u16; subject.probes.len()];
         let (sampling, run_seed) = (&subject.sampling, &subject.run_seed);
         self.model.score_with(&subject.prompt, &tokens, |scored| {
             let row = &subject.rows[scored.position as usize];
             let (surprisals, log_probs) = (scored.surprisals, scored.log_probs);
             positions.push(measure(row, scored.position, surprisals, log_probs, sampling, run_seed));
+            for (value, place) in probes.iter_mut().zip(&subject.probes) {
+                if place.position == scored.position {
+                    let surprisal = surprisals[place.token as usize].min(Surprisal::MAX.0);
+                    *value = u16::try_from(surprisal).unwrap_or(u16::MAX);
+                }
+            }
         })?;
-        Ok(Measurement { positions })
+        Ok(Measurement { positions, probes })
     }
 
     fn encode(&mut self, text: &str) -> Result<Vec<u32>, ModelError> {

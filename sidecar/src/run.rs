@@ -211,11 +211,17 @@ async fn load(
     };
     let (calibration, digest) = calibrate::load(path, known.model)?;
     ensure!(
-        digest == known.calibration,
+        digest == known.calibration.digest,
         "the calibration {} has the digest {digest}, the chain judges model {} with {}",
         path.display(),
         known.model,
-        known.calibration
+        known.calibration.digest
+    );
+    ensure!(
+        calibration.record(digest) == known.calibration,
+        "the chain holds other bins or another probe tolerance for model {} than the calibration {}: tell governance",
+        known.model,
+        path.display()
     );
     tracing::info!(model.digest = %known.model, model.device = engine.device(), "model.loaded");
     Ok(Bench { engine, calibration: Arc::new(calibration), reference_fee: known.reference_fee })

@@ -125,7 +125,8 @@ async fn verify(
         }
     };
     let sampling = artifact.request.sampling;
-    let subject = Subject { prompt: artifact.prompt.clone(), rows: rows.clone(), sampling, run_seed };
+    let (prompt, probes) = (artifact.prompt.clone(), Vec::new());
+    let subject = Subject { prompt, rows: rows.clone(), sampling, run_seed, probes };
     let measurement = engine.recompute(subject).await?;
     Ok(Verification::Judged { report: judge(artifact, &rows, &run_seed, &measurement, calibration) })
 }

@@ -3,17 +3,30 @@
 use serde::{Deserialize, Serialize};
 
 use super::{mean, to_unit_interval, Measurement};
-use crate::ids::ModelDigest;
+use crate::evidence::{check_bins, Bins, BinsError};
+use crate::ids::{Digest, ModelDigest};
+use crate::msg::CalibrationRecord;
+use crate::params::PerAlternative;
 use crate::session::ModelSpec;
 
 /// Raised whenever the checks give other numbers for the same answer: a calibration is for one version.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Fewest honest answers that a calibration may rest on.
 pub const MIN_RUNS: usize = 30;
 /// Standard deviations of the answers' means by which the worst honest mean is widened.
 const WIDENING: f64 = 3.0;
 /// The articles' line for honest perplexities: below it nothing fails, whatever the calibration saw.
 const PERPLEXITY_FLOOR: f64 = 0.2;
+
+/// What an honest executor is taken to fail at most, and the cheats that the evidence is for, until attacks are measured.
+const HONEST_FAIL_PPM: u32 = 10_000;
+const ALTERNATIVES_PPM: PerAlternative<u32> = PerAlternative([30_000, 100_000, 400_000]);
+/// Share of the honest positions whose deviation the probes tolerate, and how much wider the tolerance is: probes lie
+/// outside the rows, where surprisals are larger and so is their noise.
+const PROBE_QUANTILE: f64 = 0.995;
+const PROBE_WIDENING: u32 = 4;
+/// A sixteenth of a bit: below it no tolerance tells a guess from a forward pass any better.
+const PROBE_FLOOR: u32 = 16;
 
 /// On what the honest answers were generated and measured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +98,12 @@ pub struct Calibration {
     pub distance: Limit,
     /// Mean clipped margin in nats, before the map to [0, 1].
     pub margin: Limit,
+    /// Where the bins of passed answers end, as shares of the limit, rising; none: a passed answer is a passed answer.
+    pub score_edges: Vec<f64>,
+    /// How often answers end in each bin, as the chain has it.
+    pub bins: Vec<Bins>,
+    /// As the chain has it, in 1/256 bit.
+    pub probe_tolerance: u16,
 }
 
 /// A calibration that must not be used.
@@ -100,6 +119,10 @@ pub enum CalibrationError {
     NotHonest { prompt: usize },
     #[error("the calibration holds {field} = {value}, which is not a finite number at or above 0")]
     NotANumber { field: &'static str, value: f64 },
+    #[error("the calibration's bins")]
+    Bins(#[source] BinsError),
+    #[error("{edges} score edges for {passes} bins of passed answers: one less, and rising, expected")]
+    Edges { edges: usize, passes: usize },
 }
 
 /// Makes a calibration from honest answers of one cell.
@@ -121,7 +144,19 @@ pub fn calibrate(spec: ModelSpec, cell: Cell, runs: &[HonestRun]) -> Result<Cali
         exceedance_95: 1.0 - 0.05f64.powf(1.0 / count),
         distance: Limit::of(runs, Measurement::distance, |p| p.distance),
         margin: Limit::of(runs, Measurement::margin, |p| p.margin),
+        score_edges: Vec::new(),
+        bins: vec![Bins::verdict_only(HONEST_FAIL_PPM, ALTERNATIVES_PPM)],
+        probe_tolerance: probe_tolerance(runs),
     })
+}
+
+fn probe_tolerance(runs: &[HonestRun]) -> u16 {
+    let positions = runs.iter().flat_map(|run| &run.measurement.positions);
+    let mut deviations: Vec<u32> = positions.map(|position| position.deviation).collect();
+    deviations.sort_unstable();
+    let at = (deviations.len() as f64 * PROBE_QUANTILE) as usize;
+    let quantile = deviations.get(at.min(deviations.len().saturating_sub(1))).copied().unwrap_or(0);
+    u16::try_from(quantile.saturating_mul(PROBE_WIDENING).max(PROBE_FLOOR)).unwrap_or(u16::MAX)
 }
 
 impl Calibration {
@@ -148,10 +183,26 @@ impl Calibration {
             ("margin.sd", self.margin.sd),
             ("margin.position_max", self.margin.position_max),
         ];
+        check_bins(&self.bins).map_err(CalibrationError::Bins)?;
+        let passes = self.bins[0].honest_ppm.len() - 1;
+        let rise = self.score_edges.windows(2).all(|pair| pair[0] < pair[1]);
+        if self.score_edges.len() + 1 != passes || !rise {
+            return Err(CalibrationError::Edges { edges: self.score_edges.len(), passes });
+        }
         match numbers.into_iter().find(|(_, value)| !value.is_finite() || *value < 0.0) {
             Some((field, value)) => Err(CalibrationError::NotANumber { field, value }),
             None => Ok(()),
         }
+    }
+
+    /// What the chain holds of this calibration, whose file has `digest`.
+    pub fn record(&self, digest: Digest) -> CalibrationRecord {
+        CalibrationRecord { digest, probe_tolerance: self.probe_tolerance, bins: self.bins.clone() }
+    }
+
+    /// The bin of a passed answer whose worst check stands at this share of its limit.
+    pub fn bin(&self, share: f64) -> u8 {
+        u8::try_from(self.score_edges.iter().filter(|edge| share > **edge).count()).unwrap_or(u8::MAX)
     }
 
     /// The largest distance of an honest answer of so many tokens.
@@ -169,7 +220,6 @@ impl Calibration {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::ids::Digest;
     use crate::judge::Position;
     use crate::session::NumericScheme;
 
@@ -182,11 +232,15 @@ mod tests {
     }
 
     fn runs(count: usize) -> Vec<HonestRun> {
-        let position = |i: usize| Position { distance: 1e-3 * (i % 5) as f64, margin: 0.0 };
+        let position =
+            |i: usize| Position { distance: 1e-3 * (i % 5) as f64, margin: 0.0, deviation: (i % 3) as u32 };
         (0..count)
             .map(|prompt| HonestRun {
                 prompt,
-                measurement: Measurement { positions: (prompt..prompt + 8).map(position).collect() },
+                measurement: Measurement {
+                    positions: (prompt..prompt + 8).map(position).collect(),
+                    probes: Vec::new(),
+                },
             })
             .collect()
     }

@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use crate::artifact::Artifact;
 use crate::ids::RunSeed;
 use crate::replay::{replay, Replay};
-use crate::row::Row;
+use crate::row::{Row, Surprisal};
 use crate::sampler::{top_candidates, SamplingParams, MAX_CANDIDATES};
-use crate::verdict::{InvalidReason, Outcome};
+use crate::verdict::{InvalidReason, Outcome, Score};
 
 pub use calibration::{calibrate, Calibration, CalibrationError, Cell, HonestRun, Limit, MIN_RUNS, VERSION};
 pub use perplexity::to_unit_interval;
@@ -28,12 +28,16 @@ pub struct Position {
     pub distance: f64,
     /// Nats by which the best candidate beats the emitted token under the seed's noise, at most 0.5.
     pub margin: f64,
+    /// Largest difference of a signed surprisal from the validator's, in 1/256 bit.
+    pub deviation: u32,
 }
 
 /// What the validator's own forward pass says about an artifact: one entry for each token.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
     pub positions: Vec<Position>,
+    /// The validator's own surprisals at the places that it was asked to probe, in their order, in 1/256 bit.
+    pub probes: Vec<u16>,
 }
 
 impl Measurement {
@@ -76,7 +80,16 @@ pub fn measure(
     Position {
         distance: distance::normalised(row, &candidates, own_cut, log_probabilities),
         margin: perplexity::margin(&drawn, edge.surely_kept(), edge.perhaps_kept(), run_seed),
+        deviation: deviation(row, surprisals),
     }
+}
+
+fn deviation(row: &Row, surprisals: &[u32]) -> u32 {
+    let differences = row.entries.iter().filter_map(|entry| {
+        let own = surprisals.get(entry.token.0 as usize)?.min(&Surprisal::MAX.0);
+        Some(own.abs_diff(entry.surprisal.0))
+    });
+    differences.max().unwrap_or(0)
 }
 
 /// One check's number beside its limit.
@@ -90,6 +103,11 @@ pub struct Check {
 impl Check {
     pub fn passes(&self) -> bool {
         self.value <= self.limit
+    }
+
+    /// The value as a share of its limit.
+    fn share(&self) -> f64 {
+        self.value / self.limit
     }
 }
 
@@ -106,6 +124,17 @@ pub struct Report {
     pub distance: Check,
     /// u in [0, 1]; not applicable at temperature 0.
     pub perplexity: Option<Check>,
+    /// How near the answer came to the limits, as the calibration's edges divide it; see [`crate::evidence::Bins`].
+    pub bin: u8,
+    /// As in [`Measurement::probes`].
+    pub probes: Vec<u16>,
+}
+
+impl Report {
+    /// What goes to the chain beside the outcome.
+    pub fn score(&self) -> Score {
+        Score { bin: self.bin, tokens: self.tokens, probes: self.probes.clone() }
+    }
 }
 
 /// Judges an artifact whose format and request were found in order.
@@ -146,6 +175,8 @@ pub fn judge(
         ends,
         distance,
         perplexity,
+        bin: calibration.bin(perplexity.map_or(0.0, |check| check.share()).max(distance.share())),
+        probes: measurement.probes.clone(),
     }
 }
 

@@ -100,7 +100,6 @@ pub fn commit(
         samples: sample_count(rate_q32, claimed.count),
         drawn: 0,
         closed: 0,
-        first_open: 0,
     };
     let split = split_fees(tx, &batch)?;
     if node.last_epoch != Some(epoch) {

@@ -67,7 +67,7 @@ pub fn execute(
         ExecuteMsg::RevealVerdicts { window, page, salt, verdicts } => {
             verdicts::reveal(storage, &tx, verdicts::page(&tx, window, page, verdicts), &salt)
         }
-        ExecuteMsg::Tally { batch, from, limit } => tally::close(storage, &tx, batch, from, limit),
+        ExecuteMsg::Tally { batch, from, limit } => tally::page(storage, &tx, batch, from, limit),
         ExecuteMsg::Settle { executor, epoch, limit } => {
             let executor = api.addr_validate(&executor)?;
             settle::settle(storage, &tx, &executor, epoch, limit)

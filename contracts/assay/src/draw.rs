@@ -40,10 +40,11 @@ pub fn page(storage: &mut dyn Storage, tx: &Tx, id: BatchId, limit: u32) -> Resu
         let seats = jury_of(index);
         let seats = seats.into_iter().map(|juror| seating.seat(storage, juror, key));
         let seats = seats.collect::<Result<_, _>>()?;
-        SAMPLES.save(storage, (id.0, number), &Sample { index, window, seats, outcome: None })?;
+        let sample = Sample { index, window, seats, second: None, closed: None };
+        SAMPLES.save(storage, (id.0, number), &sample)?;
     }
     seating.save(storage)?;
-    if batch.first_open == from {
+    if !UNTALLIED.has(storage, (window.0, id.0)) {
         UNTALLIED.save(storage, (window.0, id.0), &from)?;
     }
     batch.drawn = to;
@@ -67,9 +68,10 @@ fn jury<'a>(
 ) -> Result<impl Fn(u32) -> Vec<NodeNumber> + 'a, ContractError> {
     let table = table::in_force(storage, &batch.model, batch.epoch)?;
     let executor = table.place(node::load(storage, &batch.executor)?.number);
+    let excluded: Vec<usize> = executor.into_iter().collect();
     let (cumulative, seats) = (table.cumulative(), batch.seats);
     Ok(move |index| {
-        let places = draw::jury(seed, index, &cumulative, executor, seats).into_iter();
+        let places = draw::jury(seed, index, &cumulative, &excluded, seats).into_iter();
         places.filter_map(|place| table.0.get(place)).map(|place| place.node).collect()
     })
 }

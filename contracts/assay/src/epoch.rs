@@ -21,6 +21,8 @@ impl ExecutorEpoch {
             sampled: 0,
             closed: Tallies::default(),
             folded: 0,
+            advanced: zero,
+            split_costs: zero,
             cursor: Cursor { batch: first, draw: 0 },
             window,
             window_samples: 0,

@@ -1,5 +1,6 @@
 //! Every way in which a message or a query is refused, with what it was about.
 
+use assay_common::evidence::BinsError;
 use assay_common::ids::{BatchId, Digest, Epoch, ModelDigest, Nonce, Round, SessionId, Window};
 use assay_common::params::ParamError;
 use cosmwasm_std::{CheckedMultiplyRatioError, ConversionOverflowError, OverflowError, StdError, Uint128};
@@ -37,6 +38,8 @@ pub enum ContractError {
     UnknownModel { model: ModelDigest },
     #[error("the model's {field} breaks its rule: {rule}")]
     BadModel { field: &'static str, rule: &'static str },
+    #[error("the calibration's bins: {broken}")]
+    BadBins { broken: BinsError },
     #[error("model {model} has {most} nodes, as many as it may")]
     ModelFull { model: ModelDigest, most: usize },
 
@@ -164,6 +167,8 @@ pub enum ContractError {
         "draw {draw} of batch {batch} belongs on page {belongs} of this juror's verdicts, not on {page}"
     )]
     WrongPage { batch: BatchId, draw: u32, page: u32, belongs: u32 },
+    #[error("the verdict on draw {draw} of batch {batch} has {found} probes: {expected} expected with this outcome")]
+    BadScore { batch: BatchId, draw: u32, found: usize, expected: usize },
     #[error("there is a verdict of this juror on draw {draw} of batch {batch}")]
     DuplicateVerdict { batch: BatchId, draw: u32 },
 

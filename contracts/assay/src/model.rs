@@ -1,7 +1,9 @@
 //! Models that governance makes known.
 
 use assay_common::event::Event;
-use assay_common::ids::{Digest, ModelDigest};
+use assay_common::evidence::check_bins;
+use assay_common::ids::ModelDigest;
+use assay_common::msg::CalibrationRecord;
 use assay_common::session::ModelSpec;
 use cosmwasm_std::{Response, Storage, Uint128};
 
@@ -17,9 +19,10 @@ pub fn register(
     storage: &mut dyn Storage,
     spec: ModelSpec,
     reference_fee: Uint128,
-    calibration: Digest,
+    calibration: CalibrationRecord,
 ) -> Result<Response, ContractError> {
     check(&spec, reference_fee)?;
+    check_bins(&calibration.bins).map_err(|broken| ContractError::BadBins { broken })?;
     let model = spec.digest();
     if MODELS.has(storage, model.0) {
         return Err(ContractError::ModelKnown { model });

@@ -57,6 +57,7 @@ pub fn register(
         unbonding: Vec::new(),
         reputation: Reputation::default(),
         cusum,
+        benched: false,
         last_epoch,
     };
     NODES.save(storage, &tx.sender, &node)?;
@@ -81,7 +82,8 @@ pub fn address(storage: &dyn Storage, number: NodeNumber) -> Result<Addr, Contra
         .ok_or_else(|| ContractError::NotRegistered { address: format!("node number {}", number.0) })
 }
 
-/// Adds the funds to the sender's stake and replaces what is named; the next epoch's tables know it.
+/// Adds the funds to the sender's stake and replaces what is named; the next epoch's tables know it. A benched node that
+/// names its models or sends funds sits on juries again.
 ///
 /// # Errors
 /// Nothing is named and no funds came; or with new models or funds, a model is unknown, listed twice or full, or the stake
@@ -103,6 +105,7 @@ pub fn update(
         node.endpoint = endpoint;
     }
     node.models = models.unwrap_or(node.models);
+    node.benched &= !stakes;
     pools::add(&mut node.stake, tx.funds)?;
     if stakes {
         check_stake(storage, tx, &node)?;
@@ -145,14 +148,15 @@ fn enter(
     Ok(())
 }
 
-/// Lowers a node's stake in the next tables of its models; where it is below the model's minimum it is taken out.
+/// Lowers a node's stake in the next tables of its models; where it is below the model's minimum, or the node is benched, it
+/// is taken out.
 ///
 /// # Errors
 /// Storage cannot be read or written; never because a table is full: a node that is in none enters none.
 pub fn lower(storage: &mut dyn Storage, tx: &Tx, node: &Node) -> Result<(), ContractError> {
     for model in &node.models {
         let needed = tx.config.params.min_stake(model::load(storage, model)?.reference_fee);
-        let weight = if node.stake < needed { Uint128::zero() } else { node.stake };
+        let weight = if node.benched || node.stake < needed { Uint128::zero() } else { node.stake };
         table::lower(storage, model, tx.time.next_table(), node.number, weight)?;
     }
     Ok(())

@@ -23,6 +23,10 @@ impl Seating {
         Self { window, page_size, taken: BTreeMap::new(), pages: BTreeMap::new() }
     }
 
+    pub fn window(&self) -> Window {
+        self.window
+    }
+
     /// Gives the juror its next seat of this window.
     ///
     /// # Errors

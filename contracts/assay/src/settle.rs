@@ -4,6 +4,7 @@ use assay_common::event::Event;
 use assay_common::evidence::{Audit, Cusum, Scheme};
 use assay_common::ids::{BatchId, Epoch};
 use assay_common::msg::EpochStatus;
+use assay_common::params::EvidenceParams;
 use assay_common::reputation::Reputation;
 use assay_common::verdict::FinalOutcome;
 use cosmwasm_std::{coins, Addr, BankMsg, Order, Response, Storage, Uint128};
@@ -11,9 +12,11 @@ use cw_storage_plus::Bound;
 
 use crate::error::ContractError;
 use crate::pools;
-use crate::state::{Batch, Cursor, ExecutorEpoch, Node, EPOCHS, EPOCH_BATCHES, NODES, POOLS, UNSETTLED};
+use crate::state::{
+    Batch, Closed, Cursor, ExecutorEpoch, Node, EPOCHS, EPOCH_BATCHES, NODES, POOLS, UNSETTLED,
+};
 use crate::tx::Tx;
-use crate::{batch, draw, epoch, node, stake, table, tally};
+use crate::{batch, draw, epoch, model, node, stake, table, tally};
 
 /// How far a fold came.
 struct Fold {
@@ -48,8 +51,7 @@ pub fn settle(
     let mut node = node::load(storage, executor)?;
     let (cusum, reputation) = (node.cusum, node.reputation);
     let stakes = (node.stake, node.unbonding_total()?);
-    let scheme = Scheme::new(&params.evidence);
-    let fold = fold(storage, (executor, number), &mut account, (cusum, &scheme), limit)?;
+    let fold = fold(storage, (executor, number), &mut account, (cusum, &params.evidence), limit)?;
     node.cusum = fold.cusum;
     let mut response = Response::new();
     match fold.end {
@@ -79,7 +81,7 @@ pub fn settle(
         folded: fold.folded,
         evidence_before: cusum.highest(),
         evidence_after: fold.cusum.highest(),
-        bound: scheme.bound,
+        bound: params.evidence.bound(),
         reward: account.reward,
         refunded: account.refunded,
         slashed: account.slashed,
@@ -132,11 +134,12 @@ fn fold(
     storage: &dyn Storage,
     (executor, number): (&Addr, Epoch),
     account: &mut ExecutorEpoch,
-    (mut cusum, scheme): (Cusum, &Scheme),
+    (mut cusum, params): (Cusum, &EvidenceParams),
     limit: u32,
 ) -> Result<Fold, ContractError> {
     let mut folded = 0u32;
     let mut current = batch::load(storage, account.cursor.batch)?;
+    let mut scheme = scheme(storage, params, &current)?;
     // Every batch has a sample, so this takes at most two steps for each of `limit` samples.
     loop {
         let Cursor { batch: id, draw } = account.cursor;
@@ -145,38 +148,47 @@ fn fold(
                 return Ok(Fold { cusum, folded, end: End::Whole });
             };
             account.cursor = Cursor { batch: next, draw: 0 };
-            current = batch::load(storage, next)?;
+            let before = std::mem::replace(&mut current, batch::load(storage, next)?);
+            if before.model != current.model {
+                scheme = self::scheme(storage, params, &current)?;
+            }
             continue;
         }
-        let Some(outcome) = outcome(storage, &current, account.cursor)?.filter(|_| folded < limit) else {
+        let Some(closed) = closed(storage, &current, account.cursor)?.filter(|_| folded < limit) else {
             return Ok(Fold { cusum, folded, end: End::Open });
         };
         folded = folded.saturating_add(1);
         account.folded = account.folded.saturating_add(1);
         account.cursor.draw = draw.saturating_add(1);
-        if let Some(audit) = audit(outcome) {
-            cusum = cusum.after(scheme, audit);
+        if let Some(audit) = audit(closed) {
+            cusum = cusum.after(&scheme, audit);
         }
-        if cusum.forfeits(scheme) {
+        if cusum.forfeits(&scheme) {
             return Ok(Fold { cusum, folded, end: End::Condemned(Box::new(current)) });
         }
     }
 }
 
 /// What an outcome says about the executor; "we could not check" says nothing.
-fn audit(outcome: FinalOutcome) -> Option<Audit> {
+fn audit(closed: Closed) -> Option<Audit> {
+    let Closed { outcome, size_class: class, bin } = closed;
     match outcome {
-        FinalOutcome::Valid => Some(Audit::Pass),
-        FinalOutcome::Fail { .. } => Some(Audit::Fail),
+        FinalOutcome::Valid => Some(Audit::Pass { class, bin }),
+        FinalOutcome::Fail { .. } => Some(Audit::Fail { class }),
         FinalOutcome::Unavailable | FinalOutcome::Inconclusive { .. } | FinalOutcome::Void => None,
     }
 }
 
-fn outcome(storage: &dyn Storage, batch: &Batch, at: Cursor) -> Result<Option<FinalOutcome>, ContractError> {
+/// What the bins of a batch's model make of its audits.
+fn scheme(storage: &dyn Storage, params: &EvidenceParams, batch: &Batch) -> Result<Scheme, ContractError> {
+    Ok(Scheme::new(params, &model::load(storage, &batch.model)?.calibration.bins))
+}
+
+fn closed(storage: &dyn Storage, batch: &Batch, at: Cursor) -> Result<Option<Closed>, ContractError> {
     if at.draw >= batch.drawn {
         return Ok(None);
     }
-    Ok(tally::load(storage, at.batch, at.draw)?.outcome)
+    Ok(tally::load(storage, at.batch, at.draw)?.closed)
 }
 
 fn batch_after(
@@ -210,7 +222,7 @@ pub fn is_due(storage: &dyn Storage, executor: &Addr, number: Epoch) -> Result<b
             }
         }
     }
-    Ok(outcome(storage, &batch, at)?.is_some())
+    Ok(closed(storage, &batch, at)?.is_some())
 }
 
 fn pay(
@@ -233,7 +245,8 @@ fn pay(
 
 /// Takes the epoch's pay and a share of the stake; returns what of it is burned.
 ///
-/// The fees go back to the sessions, topped up out of the slash to what they paid; the rest of the slash is burned.
+/// The slash pays back what the reserve advanced for second levels; the fees go back to the sessions, topped up out of the
+/// slash to what they paid; the rest of the slash is burned.
 fn forfeit(
     storage: &mut dyn Storage,
     tx: &Tx,
@@ -242,8 +255,10 @@ fn forfeit(
     node: &mut Node,
 ) -> Result<Uint128, ContractError> {
     let slashed = slash(storage, tx, condemned, node)?;
-    let top_up = slashed.min(account.fees.checked_sub(account.pending)?);
-    let burned = slashed.checked_sub(top_up)?;
+    let repaid = slashed.min(account.advanced);
+    let left = slashed.checked_sub(repaid)?;
+    let top_up = left.min(account.fees.checked_sub(account.pending)?);
+    let burned = left.checked_sub(top_up)?;
     account.status = EpochStatus::Forfeited;
     account.slashed = slashed;
     account.refunded = account.pending.checked_add(top_up)?;
@@ -253,6 +268,7 @@ fn forfeit(
     node.cusum = Cusum::default();
     let mut held = POOLS.load(storage)?;
     pools::shift(&mut held.pending, &mut held.refunds, account.pending)?;
+    pools::shift(&mut held.stakes, &mut held.reserve, repaid)?;
     pools::shift(&mut held.stakes, &mut held.refunds, top_up)?;
     pools::shift(&mut held.stakes, &mut held.burned, burned)?;
     POOLS.save(storage, &held)?;

@@ -7,11 +7,11 @@ use assay_common::evidence::Cusum;
 use assay_common::ids::{
     BatchId, BatchRoot, Digest, Epoch, ModelDigest, Nonce, Randomness, Round, UserSeed, Window,
 };
-use assay_common::msg::{ClaimedRange, EpochStatus, SampleKey, SessionStatus, Tallies};
+use assay_common::msg::{CalibrationRecord, ClaimedRange, EpochStatus, SampleKey, SessionStatus, Tallies};
 use assay_common::params::Params;
 use assay_common::reputation::Reputation;
 use assay_common::session::ModelSpec;
-use assay_common::verdict::{FinalOutcome, Outcome};
+use assay_common::verdict::{FinalOutcome, Outcome, Score};
 use cosmwasm_schema::cw_serde;
 use cosmwasm_std::{Addr, Uint128};
 use cw_storage_plus::Item;
@@ -37,7 +37,7 @@ pub struct NodeNumber(pub u32);
 pub struct Model {
     pub spec: ModelSpec,
     pub reference_fee: Uint128,
-    pub calibration: Digest,
+    pub calibration: CalibrationRecord,
 }
 
 /// A part of a stake that leaves at `release`, seconds since 1970.
@@ -59,6 +59,8 @@ pub struct Node {
     pub unbonding: Vec<Unbonding>,
     pub reputation: Reputation,
     pub cusum: Cusum,
+    /// Off the juries by too many misses.
+    pub benched: bool,
     /// The last epoch with a batch of this node.
     pub last_epoch: Option<Epoch>,
 }
@@ -113,8 +115,6 @@ pub struct Batch {
     pub samples: u32,
     pub drawn: u32,
     pub closed: u32,
-    /// All samples before this draw number are closed.
-    pub first_open: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -122,7 +122,38 @@ pub struct Seat {
     pub juror: NodeNumber,
     /// The one page of the juror's verdicts on that window's draws that may hold it.
     pub page: u32,
-    pub verdict: Option<Outcome>,
+    pub verdict: Option<Cast>,
+}
+
+/// A verdict as it was revealed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cast {
+    pub outcome: Outcome,
+    pub score: Option<Score>,
+}
+
+/// The second level of a contested sample: the seats from `first` on.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SecondLevel {
+    /// The window in which its seats were given.
+    pub window: Window,
+    pub first: u32,
+}
+
+/// What a sample came to.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Closed {
+    pub outcome: FinalOutcome,
+    /// What the evidence takes.
+    pub size_class: u8,
+    pub bin: u8,
+}
+
+/// What a node has earned as a juror and not claimed, and how well it attends.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Juror {
+    pub earned: Uint128,
+    pub attendance: Cusum,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -132,7 +163,21 @@ pub struct Sample {
     /// The window of the Draw page that drew it: each page has its own, so no juror waits for a later page.
     pub window: Window,
     pub seats: Vec<Seat>,
-    pub outcome: Option<FinalOutcome>,
+    pub second: Option<SecondLevel>,
+    pub closed: Option<Closed>,
+}
+
+impl Sample {
+    /// The window of the seats whose verdicts it waits for.
+    pub fn latest(&self) -> Window {
+        self.second.map_or(self.window, |second| second.window)
+    }
+
+    /// The seats of the first level, and those of the second.
+    pub fn levels(&self) -> (&[Seat], &[Seat]) {
+        let first = self.second.and_then(|second| usize::try_from(second.first).ok());
+        self.seats.split_at(first.unwrap_or(self.seats.len()).min(self.seats.len()))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -159,6 +204,9 @@ pub struct ExecutorEpoch {
     pub closed: Tallies,
     pub folded: u32,
     pub cursor: Cursor,
+    /// Pay of second levels that the reserve has advanced for frauds, and what split juries have cost.
+    pub advanced: Uint128,
+    pub split_costs: Uint128,
     /// The window of the last batch, and the samples that its batches cause.
     pub window: Window,
     pub window_samples: u32,
@@ -209,12 +257,17 @@ pub const COMMITMENTS: Packed<(u32, u64, u32), PageCommitment> = Packed::new("c"
 pub const EPOCHS: Packed<(&Addr, u64), ExecutorEpoch> = Packed::new("epoch");
 /// Holds ((executor, epoch), batch) for each batch: the order of the evidence.
 pub const EPOCH_BATCHES: Packed<((&Addr, u64), u64), bool> = Packed::new("epoch_batch");
-/// Maps an address to what it has earned and not claimed.
+/// Maps a node's number to it as a juror.
+pub const JURORS: Packed<u32, Juror> = Packed::new("j");
+/// Maps an address to what it has earned otherwise and not claimed.
 pub const CLAIMABLE: Packed<&Addr, Uint128> = Packed::new("claimable");
 
 /// Holds (beacon round, batch) while the batch is not wholly drawn.
 pub const UNDRAWN: Packed<(u64, u64), bool> = Packed::new("undrawn");
-/// Maps (window, batch) to the batch's first open sample, drawn in that window.
+/// Maps (window, batch) to the first of that window's draws that was not tallied yet.
 pub const UNTALLIED: Packed<(u64, u64), u32> = Packed::new("untallied");
+/// Maps (window, batch) to the draws that got a second level in that window and are not closed; as many as a batch has
+/// samples at most, which is bounded by what one executor may cause in a window.
+pub const CONTESTED: Packed<(u64, u64), Vec<u32>> = Packed::new("contested");
 /// Holds (epoch, executor) while that account is open.
 pub const UNSETTLED: Packed<(u64, &Addr), bool> = Packed::new("unsettled");

@@ -1,43 +1,56 @@
-//! Tally: closes samples whose reveal window has passed, and pays their juries.
+//! Tally: closes samples whose reveal window has passed, or gives them the seats of a second level.
 
 use std::collections::BTreeMap;
 
 use assay_common::event::Event;
-use assay_common::ids::{BatchId, Window};
-use assay_common::msg::{EpochStatus, Tallies};
-use assay_common::verdict::{self, FinalOutcome, LevelOne, Outcome};
+use assay_common::ids::{BatchId, Round, Window};
+use assay_common::msg::{EpochStatus, SampleKey, Tallies};
+use assay_common::verdict::FinalOutcome;
 use cosmwasm_std::{Addr, Response, Storage, Uint128};
 
+use crate::contest::{self, Bench, Contest};
 use crate::error::ContractError;
-use crate::pools::{self, Pools};
-use crate::state::{Batch, NodeNumber, Sample, BATCHES, CLAIMABLE, EPOCHS, POOLS, SAMPLES, UNTALLIED};
+use crate::hearing::Hearing;
+use crate::pools;
+use crate::purse::Purse;
+use crate::seating::Seating;
+use crate::state::{
+    Batch, Closed, Config, ExecutorEpoch, NodeNumber, Sample, BATCHES, CLAIMABLE, CONTESTED, EPOCHS, POOLS,
+    SAMPLES, UNTALLIED,
+};
 use crate::tx::Tx;
-use crate::{batch, draw, epoch, node};
+use crate::{batch, draw, epoch, model, node};
 
 /// Windows from the draw to the first one in which the sample can be closed.
 pub const TALLY_AFTER: u64 = 3;
 
-/// The last window whose draws can be closed in window `now`, if any.
+/// The last window whose seats can be tallied in window `now`, if any.
 pub fn last_due(now: Window) -> Option<Window> {
     now.0.checked_sub(TALLY_AFTER).map(Window)
 }
 
-/// What a Tally has done so far.
-struct Closing {
-    quorum: usize,
-    /// Whether the executor has forfeited the epoch: every open sample is void.
-    forfeited: bool,
-    tallies: Tallies,
-    earned: BTreeMap<NodeNumber, Uint128>,
-    held: Pools,
+/// What a Tally works with, and what it has done so far.
+struct Tally<'a> {
+    tx: &'a Tx,
+    batch: &'a Batch,
+    id: BatchId,
+    tolerance: u16,
+    /// Read when the first contested sample needs it.
+    bench: Option<Bench>,
+    account: ExecutorEpoch,
+    purse: Purse<'a>,
+    seating: Seating,
     events: Vec<Event>,
+    closed: u32,
+    /// The first sample of each window that this page leaves open though it is due, and the beacon round it waits for.
+    left: BTreeMap<Window, (u32, Round)>,
 }
 
-/// Closes what is due of draws `from..from + limit`; what is closed already is passed over.
+/// Handles what is due of draws `from..from + limit`; what is closed already is passed over.
 ///
 /// # Errors
 /// Nothing was due there, or the limit is out of its bounds.
-pub fn close(
+pub fn page(
     storage: &mut dyn Storage,
     tx: &Tx,
     id: BatchId,
@@ -46,119 +59,220 @@ pub fn close(
 ) -> Result<Response, ContractError> {
     let now = tx.window()?;
     draw::check_limit(limit, tx.config.params.limits.draw_page)?;
-    let mut batch = batch::load(storage, id)?;
-    let mut account = epoch::load(storage, &batch.executor, batch.epoch)?;
-    let mut closing = Closing {
-        quorum: usize::try_from(tx.config.params.jury.quorum).unwrap_or(usize::MAX),
-        forfeited: account.status == EpochStatus::Forfeited,
-        tallies: account.closed,
-        earned: BTreeMap::new(),
-        held: POOLS.load(storage)?,
+    let batch = batch::load(storage, id)?;
+    let executor = node::load(storage, &batch.executor)?.number;
+    let mut tally = Tally {
+        tx,
+        batch: &batch,
+        id,
+        tolerance: model::load(storage, &batch.model)?.calibration.probe_tolerance,
+        bench: None,
+        account: epoch::load(storage, &batch.executor, batch.epoch)?,
+        purse: Purse::new(tx, &batch, executor, POOLS.load(storage)?),
+        seating: Seating::new(now, tx.config.params.limits.verdict_page),
         events: Vec::new(),
+        closed: 0,
+        left: BTreeMap::new(),
     };
     let to = from.saturating_add(limit).min(batch.drawn);
-    let mut first_open = to;
+    let due = last_due(now);
+    let mut windows = Vec::new();
     for number in from..to {
         let sample = load(storage, id, number)?;
-        if sample.outcome.is_some() {
-            continue;
+        windows.push(sample.window);
+        if sample.closed.is_none() && due.is_some_and(|due| sample.latest() <= due) {
+            tally.hear(storage, number, sample)?;
         }
-        if last_due(now).is_none_or(|due| sample.window > due) {
-            first_open = number; // later draws are of the same window or a later one
-            break;
-        }
-        closing.close(storage, (id, number), &batch, sample)?;
     }
-    let closed = u32::try_from(closing.events.len()).unwrap_or(u32::MAX);
-    let advanced = from <= batch.first_open && first_open > batch.first_open;
-    if closed == 0 && !advanced {
-        return Err(ContractError::NothingToTally { batch: id, from });
+    let left = std::mem::take(&mut tally.left);
+    let waits = left.values().next().map(|(_, round)| *round);
+    let moved = advance(storage, &batch, (id, from, to), (due, windows, left))?;
+    match waits {
+        _ if moved || !tally.events.is_empty() => {}
+        Some(round) => return Err(ContractError::BeaconMissing { batch: id, round }),
+        None => return Err(ContractError::NothingToTally { batch: id, from }),
     }
-    if advanced {
-        advance(storage, id, &mut batch, first_open)?;
-    }
-    batch.closed = batch.closed.saturating_add(closed);
-    BATCHES.save(storage, id.0, &batch)?;
-    account.closed = closing.tallies;
-    EPOCHS.save(storage, (&batch.executor, batch.epoch.0), &account)?;
-    POOLS.save(storage, &closing.held)?;
-    for (juror, earned) in &closing.earned {
-        let juror = node::address(storage, *juror)?;
-        credit(storage, &juror, *earned)?;
-    }
-    Ok(Response::new().add_events(closing.events))
+    tally.save(storage)
 }
 
-impl Closing {
+impl Tally<'_> {
+    /// Closes a sample, or gives it the seats of a second level, or leaves it where those wait for their beacon.
+    fn hear(
+        &mut self,
+        storage: &mut dyn Storage,
+        number: u32,
+        mut sample: Sample,
+    ) -> Result<(), ContractError> {
+        let key = SampleKey { batch: self.id, draw: number };
+        if self.account.status == EpochStatus::Forfeited {
+            self.purse.void()?;
+            let closed = Hearing::new(&sample, self.tolerance).closed(FinalOutcome::Void);
+            return self.close(storage, key, sample, closed);
+        }
+        let quorum = usize::try_from(self.tx.config.params.jury.quorum).unwrap_or(usize::MAX);
+        let outcome = match Hearing::new(&sample, self.tolerance).outcome(quorum) {
+            Some(outcome) => outcome,
+            None => match self.look(storage, (key, &sample))? {
+                Contest::NoSeats => Hearing::new(&sample, self.tolerance).outcome_without_second(),
+                Contest::Waits { round } => {
+                    self.left.entry(sample.window).or_insert((number, round));
+                    return Ok(());
+                }
+                Contest::Jurors(jurors) => return self.contest(storage, key, &mut sample, jurors),
+            },
+        };
+        let hearing = Hearing::new(&sample, self.tolerance);
+        self.purse.close(storage, &mut self.account, (&sample, &hearing, outcome))?;
+        let closed = hearing.closed(outcome);
+        self.close(storage, key, sample, closed)
+    }
+
+    fn look(&mut self, storage: &dyn Storage, of: (SampleKey, &Sample)) -> Result<Contest, ContractError> {
+        let bench = match self.bench.take() {
+            Some(bench) => bench,
+            None => contest::bench(storage, self.batch)?,
+        };
+        let contest = contest::look(storage, &self.tx.config, of, &bench);
+        self.bench = Some(bench);
+        contest
+    }
+
+    fn contest(
+        &mut self,
+        storage: &mut dyn Storage,
+        key: SampleKey,
+        sample: &mut Sample,
+        jurors: Vec<NodeNumber>,
+    ) -> Result<(), ContractError> {
+        let seats = contest::seat(storage, &mut self.seating, (key, &mut *sample), jurors)?;
+        SAMPLES.save(storage, (key.batch.0, key.draw), sample)?;
+        let index = (self.seating.window().0, key.batch.0);
+        let mut draws = CONTESTED.may_load(storage, index)?.unwrap_or_default();
+        draws.push(key.draw);
+        CONTESTED.save(storage, index, &draws)?;
+        self.events.push(contest::contested(key, self.batch, self.seating.window(), seats));
+        Ok(())
+    }
+
     fn close(
         &mut self,
         storage: &mut dyn Storage,
-        (id, number): (BatchId, u32),
-        batch: &Batch,
+        key: SampleKey,
         mut sample: Sample,
+        closed: Closed,
     ) -> Result<(), ContractError> {
-        let outcome = self.outcome(&sample);
-        sample.outcome = Some(outcome);
-        SAMPLES.save(storage, (id.0, number), &sample)?;
-        self.pay(batch, &sample, &outcome)?;
-        let count = match outcome {
-            FinalOutcome::Valid => &mut self.tallies.valid,
-            FinalOutcome::Fail { .. } => &mut self.tallies.fail,
-            FinalOutcome::Unavailable => &mut self.tallies.unavailable,
-            FinalOutcome::Inconclusive { .. } => &mut self.tallies.inconclusive,
-            FinalOutcome::Void => &mut self.tallies.void,
-        };
-        *count = count.saturating_add(1);
+        sample.closed = Some(closed);
+        if let Some(second) = sample.second {
+            judged(storage, second.window, key)?;
+        }
+        SAMPLES.save(storage, (key.batch.0, key.draw), &sample)?;
+        count(&mut self.account.closed, &closed.outcome);
+        self.closed = self.closed.saturating_add(1);
         self.events.push(Event::SampleClosed {
-            batch: id,
-            draw: number,
-            executor: batch.executor.to_string(),
-            outcome: outcome.to_string(),
+            batch: key.batch,
+            draw: key.draw,
+            executor: self.batch.executor.to_string(),
+            outcome: closed.outcome.to_string(),
         });
         Ok(())
     }
 
-    fn outcome(&self, sample: &Sample) -> FinalOutcome {
-        if self.forfeited {
-            return FinalOutcome::Void;
-        }
-        let revealed: Vec<Outcome> = sample.seats.iter().filter_map(|seat| seat.verdict).collect();
-        match verdict::level_one(self.quorum, &revealed) {
-            LevelOne::Valid => FinalOutcome::Valid,
-            LevelOne::Contested => verdict::level_two(sample.seats.len(), &revealed),
-        }
-    }
-
-    /// One verdict's fee to each juror of the majority, the rest of what the sample's seats cost to the reserve.
-    fn pay(&mut self, batch: &Batch, sample: &Sample, outcome: &FinalOutcome) -> Result<(), ContractError> {
-        let mut purse = batch.verdict_fee.checked_mul(Uint128::from(batch.seats))?;
-        self.held.checks = self.held.checks.checked_sub(purse)?;
-        for seat in &sample.seats {
-            if seat.verdict.is_some_and(|verdict| outcome.agrees(&verdict)) {
-                pools::shift(&mut purse, &mut self.held.claimable, batch.verdict_fee)?;
-                let earned = self.earned.entry(seat.juror).or_default();
-                pools::add(earned, batch.verdict_fee)?;
-            }
-        }
-        pools::add(&mut self.held.reserve, purse)
+    fn save(self, storage: &mut dyn Storage) -> Result<Response, ContractError> {
+        let Self { batch, id, account, purse, seating, mut events, closed, .. } = self;
+        seating.save(storage)?;
+        let (held, told) = purse.save(storage)?;
+        events.extend(told);
+        POOLS.save(storage, &held)?;
+        EPOCHS.save(storage, (&batch.executor, batch.epoch.0), &account)?;
+        let mut batch = batch.clone();
+        batch.closed = batch.closed.saturating_add(closed);
+        BATCHES.save(storage, id.0, &batch)?;
+        Ok(Response::new().add_events(events))
     }
 }
 
-/// Moves the batch's first open sample up to `first_open`, in the batch and in the index of what is due.
-fn advance(
-    storage: &mut dyn Storage,
-    id: BatchId,
-    batch: &mut Batch,
-    first_open: u32,
-) -> Result<(), ContractError> {
-    let before = load(storage, id, batch.first_open)?.window;
-    UNTALLIED.remove(storage, (before.0, id.0));
-    batch.first_open = first_open;
-    if first_open < batch.drawn {
-        let window = load(storage, id, first_open)?.window;
-        UNTALLIED.save(storage, (window.0, id.0), &first_open)?;
+fn count(tallies: &mut Tallies, outcome: &FinalOutcome) {
+    let count = match outcome {
+        FinalOutcome::Valid => &mut tallies.valid,
+        FinalOutcome::Fail { .. } => &mut tallies.fail,
+        FinalOutcome::Unavailable => &mut tallies.unavailable,
+        FinalOutcome::Inconclusive { .. } => &mut tallies.inconclusive,
+        FinalOutcome::Void => &mut tallies.void,
+    };
+    *count = count.saturating_add(1);
+}
+
+/// Takes a sample out of the list of those whose second level is under way.
+fn judged(storage: &mut dyn Storage, window: Window, key: SampleKey) -> Result<(), ContractError> {
+    let index = (window.0, key.batch.0);
+    let mut draws = CONTESTED.may_load(storage, index)?.unwrap_or_default();
+    draws.retain(|draw| *draw != key.draw);
+    if draws.is_empty() {
+        CONTESTED.remove(storage, index);
+    } else {
+        CONTESTED.save(storage, index, &draws)?;
     }
     Ok(())
+}
+
+/// Moves the index of what is due past this page, for each due window that has draws on it; whether it moved.
+fn advance(
+    storage: &mut dyn Storage,
+    batch: &Batch,
+    (id, from, to): (BatchId, u32, u32),
+    (due, mut windows, left): (Option<Window>, Vec<Window>, BTreeMap<Window, (u32, Round)>),
+) -> Result<bool, ContractError> {
+    windows.sort_unstable();
+    windows.dedup();
+    let mut moved = false;
+    for window in windows.into_iter().filter(|window| due.is_some_and(|due| *window <= due)) {
+        let index = (window.0, id.0);
+        let Some(first) = UNTALLIED.may_load(storage, index)?.filter(|first| (from..=to).contains(first))
+        else {
+            continue;
+        };
+        // Draws are of rising windows, so what comes after one of a later window is of a later one too.
+        let goes_on = to < batch.drawn && load(storage, id, to)?.window <= window;
+        match left.get(&window).map(|(number, _)| *number).or(goes_on.then_some(to)) {
+            Some(next) => {
+                moved |= next != first;
+                UNTALLIED.save(storage, index, &next)?;
+            }
+            None => {
+                moved = true;
+                UNTALLIED.remove(storage, index);
+            }
+        }
+    }
+    Ok(moved)
+}
+
+/// The beacon round that the next due sample of a batch waits for, if it is contested and the round is not posted.
+///
+/// # Errors
+/// Storage cannot be read.
+pub fn waits_for(
+    storage: &dyn Storage,
+    config: &Config,
+    id: BatchId,
+    from: u32,
+) -> Result<Option<Round>, ContractError> {
+    let batch = batch::load(storage, id)?;
+    let sample = load(storage, id, from)?;
+    let account = epoch::load(storage, &batch.executor, batch.epoch)?;
+    if sample.closed.is_some() || account.status == EpochStatus::Forfeited {
+        return Ok(None);
+    }
+    let tolerance = model::load(storage, &batch.model)?.calibration.probe_tolerance;
+    let quorum = usize::try_from(config.params.jury.quorum).unwrap_or(usize::MAX);
+    if Hearing::new(&sample, tolerance).outcome(quorum).is_some() {
+        return Ok(None);
+    }
+    let key = SampleKey { batch: id, draw: from };
+    match contest::look(storage, config, (key, &sample), &contest::bench(storage, &batch)?)? {
+        Contest::Waits { round } => Ok(Some(round)),
+        Contest::NoSeats | Contest::Jurors(_) => Ok(None),
+    }
 }
 
 /// Adds to what an address may claim; the pool is the caller's to move.

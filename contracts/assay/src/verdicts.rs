@@ -4,19 +4,20 @@
 
 use assay_common::event::Event;
 use assay_common::ids::{Digest, Window};
+use assay_common::probe::PROBES;
 use assay_common::verdict::{Verdict, VerdictPage};
 use cosmwasm_std::{HexBinary, Order, Response, Storage};
 use cw_storage_plus::Bound;
 
 use crate::error::ContractError;
 use crate::node;
-use crate::state::{NodeNumber, PageCommitment, COMMITMENTS, SAMPLES, SEATS};
+use crate::state::{Cast, NodeNumber, PageCommitment, COMMITMENTS, SAMPLES, SEATS};
 use crate::tx::Tx;
 
 /// Windows after the draw in which commitments are still taken.
 const COMMIT_WINDOWS: u64 = 1;
 /// Windows from the draw to the one of the reveals.
-const REVEAL_AFTER: u64 = 2;
+pub const REVEAL_AFTER: u64 = 2;
 /// Bytes of a salt: HMAC-SHA-256.
 const SALT_BYTES: usize = 32;
 
@@ -137,24 +138,41 @@ fn record(
     (juror, page): (NodeNumber, &VerdictPage),
     verdict: &Verdict,
 ) -> Result<(), ContractError> {
-    let Verdict { batch, draw, outcome } = *verdict;
+    let Verdict { batch, draw, .. } = *verdict;
     let mut sample =
         SAMPLES.may_load(storage, (batch.0, draw))?.ok_or(ContractError::UnknownSample { batch, draw })?;
-    if sample.window != page.window {
-        return Err(ContractError::WrongWindow { batch, draw, drawn: sample.window, page: page.window });
-    }
-    let seat = sample
+    let at = sample
         .seats
-        .iter_mut()
-        .find(|seat| seat.juror == juror)
+        .iter()
+        .position(|seat| seat.juror == juror)
         .ok_or_else(|| ContractError::NotSeated { juror: page.juror.clone(), batch, draw })?;
+    let is_second = at >= sample.levels().0.len();
+    let given = if is_second { sample.latest() } else { sample.window };
+    if given != page.window {
+        return Err(ContractError::WrongWindow { batch, draw, drawn: given, page: page.window });
+    }
+    check_score(verdict, is_second)?;
+    let seat = &mut sample.seats[at];
     if seat.page != page.page {
         return Err(ContractError::WrongPage { batch, draw, page: page.page, belongs: seat.page });
     }
     if seat.verdict.is_some() {
         return Err(ContractError::DuplicateVerdict { batch, draw });
     }
-    seat.verdict = Some(outcome);
+    seat.verdict = Some(Cast { outcome: verdict.outcome, score: verdict.score.clone() });
     SAMPLES.save(storage, (batch.0, draw), &sample)?;
     Ok(())
+}
+
+/// A verdict that needs the model comes with the probes of its level, and no other does.
+fn check_score(verdict: &Verdict, is_second: bool) -> Result<(), ContractError> {
+    let Verdict { batch, draw, outcome, score } = verdict;
+    let levels = if is_second { 2 } else { 1 };
+    let expected = if outcome.needs_score() { PROBES.saturating_mul(levels) } else { 0 };
+    let found = score.as_ref().map_or(0, |score| score.probes.len());
+    if found == expected && score.is_some() == outcome.needs_score() {
+        Ok(())
+    } else {
+        Err(ContractError::BadScore { batch: *batch, draw: *draw, found, expected })
+    }
 }

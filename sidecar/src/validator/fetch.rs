@@ -37,7 +37,7 @@ pub enum Answer {
 /// # Errors
 /// The chain cannot be asked: then it is our outage, and says nothing about the executor.
 pub async fn step(juror: &Juror, job: &Job) -> Result<Next, ChainError> {
-    let case = Case::read(&juror.chain, job.seat.key).await?;
+    let case = Case::read(&juror.chain, job.seat.key, job.seat.window).await?;
     let ours = juror.bench.as_ref().is_some_and(|bench| bench.engine.spec().digest() == case.model);
     if !ours {
         let outcome = Outcome::Inconclusive { reason: AbstainReason::NoModel };

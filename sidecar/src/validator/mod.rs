@@ -15,7 +15,9 @@ pub mod watch;
 use std::sync::Arc;
 
 use assay_common::artifact::Commitment;
-use assay_common::ids::{BatchRoot, InferenceId, ModelDigest, Nonce, RunSeed, SessionId, UserSeed};
+use assay_common::ids::{
+    BatchRoot, DrawSeed, InferenceId, ModelDigest, Nonce, RunSeed, SessionId, UserSeed, Window,
+};
 use assay_common::judge::Calibration;
 use assay_common::msg::{BatchResponse, QueryMsg, SampleKey, SampleResponse, SessionResponse};
 use assay_common::params::Params;
@@ -77,16 +79,19 @@ pub struct Case {
     pub session_key: HexBinary,
     pub max_prompt: u32,
     pub max_new: u32,
+    /// They choose the probes of our seat's verdict.
+    pub probe_seeds: Vec<DrawSeed>,
 }
 
 impl Case {
-    /// Reads sample, batch and session.
+    /// Reads sample, batch and session, for a seat that was given in `window`.
     ///
     /// # Errors
     /// The chain cannot be asked.
-    pub async fn read(chain: &Chain, key: SampleKey) -> Result<Self, ChainError> {
+    pub async fn read(chain: &Chain, key: SampleKey, window: Window) -> Result<Self, ChainError> {
         let SampleKey { batch, draw } = key;
         let sample: SampleResponse = chain.query(&QueryMsg::Sample { batch, draw }).await?;
+        let levels = if sample.window == window { 1 } else { 2 };
         let batch: BatchResponse = chain.query(&QueryMsg::Batch { batch }).await?;
         let session: SessionResponse = chain.query(&QueryMsg::Session { session: sample.session }).await?;
         Ok(Self {
@@ -102,6 +107,7 @@ impl Case {
             session_key: session.session_key,
             max_prompt: session.max_prompt,
             max_new: session.max_new,
+            probe_seeds: sample.probe_seeds.into_iter().take(levels).collect(),
         })
     }
 

@@ -1,7 +1,9 @@
 //! The stored pages of verdicts: what is on a page never changes once it is made, only how far it has come.
 
 use assay_common::ids::Window;
+use assay_common::judge::Report;
 use assay_common::verdict::{Outcome, Verdict};
+use serde::de::DeserializeOwned;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
 
@@ -115,7 +117,7 @@ async fn of_page(
     page: u32,
 ) -> Result<Vec<Verdict>, StoreError> {
     let rows = sqlx::query(
-        "SELECT batch, draw, outcome FROM jobs
+        "SELECT batch, draw, outcome, report FROM jobs
          WHERE draw_window = ? AND state = 'judged' AND seat_page = ?
          ORDER BY batch, draw",
     )
@@ -125,12 +127,17 @@ async fn of_page(
     .await?;
     let verdict = |row: &SqliteRow| -> Result<Verdict, StoreError> {
         let sample = key(row)?;
-        let text: String = row.try_get("outcome")?;
-        let outcome: Outcome = serde_json::from_str(&text)
-            .map_err(|error| StoreError::Unreadable { what: "a verdict", reason: error.to_string() })?;
-        Ok(Verdict { batch: sample.batch, draw: sample.draw, outcome })
+        let outcome: Outcome = parsed(row.try_get("outcome")?)?;
+        let report: Option<Report> = row.try_get::<Option<&str>, _>("report")?.map(parsed).transpose()?;
+        let score = report.filter(|_| outcome.needs_score()).map(|report| report.score());
+        Ok(Verdict { batch: sample.batch, draw: sample.draw, outcome, score })
     };
     rows.iter().map(verdict).collect()
+}
+
+fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text)
+        .map_err(|error| StoreError::Unreadable { what: "a verdict", reason: error.to_string() })
 }
 
 /// Pages that are neither revealed nor expired, the oldest first.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use assay_common::probe::{places, ProbePlace};
+use assay_common::row::Row;
 use assay_common::verdict::{AbstainReason, Outcome};
 
 use super::jobs::{Job, Next};
@@ -27,11 +29,13 @@ pub async fn step(juror: &Juror, job: &Job, case: &Case, evidence: &ArtifactResp
         Ok(admitted) => admitted,
         Err(outcome) => return Next::Judged { case: case.clone(), outcome, report: None },
     };
+    let probes = probes(case, &rows, vocabulary);
     let subject = Subject {
         prompt: artifact.prompt,
         rows,
         sampling: artifact.request.sampling,
         run_seed: case.run_seed(),
+        probes,
     };
     match bench.engine.recompute(subject).await {
         Ok(measurement) => Next::Recomputed { measurement },
@@ -56,4 +60,15 @@ pub async fn step(juror: &Juror, job: &Job, case: &Case, evidence: &ArtifactResp
             abstain(AbstainReason::Recompute)
         }
     }
+}
+
+/// The places that the chain's seeds choose in this answer, outside its rows.
+fn probes(case: &Case, rows: &[Row], vocabulary: u32) -> Vec<ProbePlace> {
+    let tokens = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+    let listed = |position: u32, token: u32| {
+        let row = rows.get(position as usize);
+        row.is_some_and(|row| row.entries.iter().any(|entry| entry.token.0 == token))
+    };
+    let of_seed = |seed| places(seed, case.index, (tokens, vocabulary), listed);
+    case.probe_seeds.iter().flat_map(of_seed).collect()
 }

@@ -87,7 +87,7 @@ pub async fn look(juror: &Juror, started: &mut bool) -> Result<(), WatchError> {
         let height = done.saturating_add(1);
         let mut windows = BTreeSet::new();
         for event in juror.chain.events(height).await? {
-            if let Event::Drawn { window, .. } = event {
+            if let Event::Drawn { window, .. } | Event::SampleContested { window, .. } = event {
                 windows.insert(window);
             }
         }

@@ -1,14 +1,19 @@
 use assay_common::artifact::Artifact;
 use assay_common::digest::Domain;
-use assay_common::ids::{BatchRoot, Digest, InferenceId, ModelDigest, Nonce, RunSeed, SessionId, UserSeed};
+use assay_common::evidence::Bins;
+use assay_common::ids::{
+    BatchRoot, Digest, DrawSeed, InferenceId, ModelDigest, Nonce, RunSeed, SessionId, UserSeed,
+};
 use assay_common::judge::{Calibration, Cell, Limit, Measurement, Position};
 use assay_common::merkle;
+use assay_common::params::PerAlternative;
+use assay_common::probe::PROBES;
 use assay_common::row::encode_leaf;
 use assay_common::sampler::{sample_full, top_candidates, SamplingParams};
 use assay_common::session::{
     batch_leaf, inference_id, prompt_digest, voucher_digest, ModelSpec, NumericScheme, Request,
 };
-use assay_common::verdict::{InvalidReason, Outcome, UnavailableReason};
+use assay_common::verdict::{InvalidReason, Outcome, Score, UnavailableReason};
 use assay_sidecar::chain::Account;
 use assay_sidecar::http::ArtifactResponse;
 use assay_sidecar::validator::judge::{admit, decide};
@@ -33,6 +38,7 @@ pub fn case() -> Case {
         session_key: vec![2; 33].into(),
         max_prompt: 8,
         max_new: 4,
+        probe_seeds: vec![DrawSeed([6; 32])],
     }
 }
 
@@ -184,11 +190,18 @@ fn calibration() -> Calibration {
         exceedance_95: 0.03,
         distance: limit,
         margin: limit,
+        score_edges: vec![0.5],
+        bins: vec![Bins {
+            honest_ppm: vec![940_000, 50_000, 10_000],
+            alternatives_ppm: PerAlternative([0; 3].map(|_| vec![900_000, 60_000, 40_000])),
+        }],
+        probe_tolerance: 16,
     }
 }
 
 fn measurement(distance: f64) -> Measurement {
-    Measurement { positions: vec![Position { distance, margin: 0.0 }; 3] }
+    let position = Position { distance, margin: 0.0, deviation: 0 };
+    Measurement { positions: vec![position; 3], probes: vec![300; PROBES] }
 }
 
 #[test]
@@ -198,7 +211,12 @@ fn what_is_admitted_is_judged_by_its_numbers() {
     let judged = |distance| decide(&domain(), &trial.case, &evidence, &measurement(distance), &calibration());
     let (outcome, report) = judged(0.001);
     assert_eq!(outcome, Outcome::Valid);
-    assert_eq!(report.unwrap().replay_mismatches, 0);
+    let report = report.unwrap();
+    assert_eq!(report.replay_mismatches, 0);
+    assert_eq!(report.score(), Score { bin: 0, tokens: 3, probes: vec![300; PROBES] });
+    // Above half of its limit an answer passes in the second bin.
+    let near = report.distance.limit * 0.6;
+    assert_eq!(judged(near).1.unwrap().bin, 1);
     assert_eq!(judged(0.9).0, Outcome::Invalid { reason: InvalidReason::Distance });
 }
 

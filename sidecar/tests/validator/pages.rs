@@ -47,7 +47,8 @@ fn outcome(key: SampleKey) -> Outcome {
 }
 
 fn verdicts() -> Vec<Verdict> {
-    let verdict = |key: SampleKey| Verdict { batch: key.batch, draw: key.draw, outcome: outcome(key) };
+    let verdict =
+        |key: SampleKey| Verdict { batch: key.batch, draw: key.draw, outcome: outcome(key), score: None };
     KEYS.map(|(batch, draw)| verdict(key(batch, draw))).to_vec()
 }
 

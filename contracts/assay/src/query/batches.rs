@@ -1,6 +1,7 @@
 //! Batches, their samples, and what jurors must judge and have judged.
 
-use assay_common::ids::{BatchId, Nonce, SessionId, Window};
+use assay_common::draw;
+use assay_common::ids::{BatchId, DrawSeed, Nonce, SessionId, Window};
 use assay_common::msg::{
     AssignedPage, BatchResponse, ClaimedRange, CommitmentResponse, Page, SampleKey, SampleResponse, Seat,
 };
@@ -11,8 +12,8 @@ use cw_storage_plus::Bound;
 
 use super::paging;
 use crate::error::ContractError;
-use crate::state::{Batch, Config, Sample, ASSIGNMENTS, BATCHES, COMMITMENTS, SAMPLES};
-use crate::{node, tally};
+use crate::state::{Batch, Cast, Config, Sample, ASSIGNMENTS, BATCHES, BEACONS, COMMITMENTS, SAMPLES};
+use crate::{contest, node, tally};
 
 pub fn batch(storage: &dyn Storage, id: BatchId) -> Result<BatchResponse, ContractError> {
     Ok(response(id, crate::batch::load(storage, id)?))
@@ -87,10 +88,12 @@ fn sample_response(
     let SampleKey { batch: id, draw } = key;
     let (session, nonce) =
         leaf(&batch.claims, sample.index).ok_or(ContractError::UnknownSample { batch: id, draw })?;
+    let probe_seeds = probe_seeds(storage, config, (id, batch), &sample)?;
     let mut seats = Vec::with_capacity(sample.seats.len());
     for seat in sample.seats {
         let juror = node::address(storage, seat.juror)?.into_string();
-        seats.push(Seat { juror, verdict: seat.verdict });
+        let (verdict, score) = seat.verdict.map_or((None, None), |cast| (Some(cast.outcome), cast.score));
+        seats.push(Seat { juror, verdict, score });
     }
     Ok(SampleResponse {
         batch: id,
@@ -101,8 +104,29 @@ fn sample_response(
         inference: inference_id(&config.domain, session, nonce),
         window: sample.window,
         seats,
-        outcome: sample.outcome,
+        second: sample.second.map(|second| second.window),
+        probe_seeds,
+        outcome: sample.closed.map(|closed| closed.outcome),
+        size_class: sample.closed.map_or(0, |closed| closed.size_class),
+        bin: sample.closed.map_or(0, |closed| closed.bin),
     })
+}
+
+/// The seeds that choose the probes of a sample's verdicts.
+fn probe_seeds(
+    storage: &dyn Storage,
+    config: &Config,
+    (id, batch): (BatchId, &Batch),
+    sample: &Sample,
+) -> Result<Vec<DrawSeed>, ContractError> {
+    let first = BEACONS.may_load(storage, batch.round.0)?;
+    let second = match sample.second {
+        Some(_) => BEACONS.may_load(storage, contest::round(config, sample.window).0)?,
+        None => None,
+    };
+    let first = first.map(|randomness| draw::seed(&config.domain, id, &randomness));
+    let second = second.map(|randomness| draw::second_seed(&config.domain, id, &randomness));
+    Ok(first.into_iter().chain(second).collect())
 }
 
 /// The inference of a leaf number: leaves are in the order of the claims, and in each of the nonces.
@@ -147,7 +171,8 @@ pub fn verdicts(
     for SampleKey { batch, draw } in samples {
         let sample = tally::load(storage, batch, draw)?;
         let seat = sample.seats.into_iter().find(|seat| seat.juror == juror);
-        verdicts.extend(seat.and_then(|seat| seat.verdict).map(|outcome| Verdict { batch, draw, outcome }));
+        let cast = seat.and_then(|seat| seat.verdict);
+        verdicts.extend(cast.map(|Cast { outcome, score }| Verdict { batch, draw, outcome, score }));
     }
     Ok(verdicts)
 }

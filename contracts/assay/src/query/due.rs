@@ -6,7 +6,7 @@ use cosmwasm_std::{Order, Storage};
 use cw_storage_plus::Bound;
 
 use crate::error::ContractError;
-use crate::state::{Config, BEACONS, UNDRAWN, UNSETTLED, UNTALLIED};
+use crate::state::{Config, BEACONS, CONTESTED, UNDRAWN, UNSETTLED, UNTALLIED};
 use crate::tx::Time;
 use crate::{settle, tally};
 
@@ -25,7 +25,7 @@ pub fn due(
     let limit = usize::try_from(limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT)).unwrap_or(usize::MAX);
     let mut due = DueResponse::default();
     beacons_and_draws(storage, config, time.now, limit, &mut due)?;
-    due.tallies = tallies(storage, time, limit)?;
+    tallies(storage, config, time, limit, &mut due)?;
     due.settlements = settlements(storage, time, limit)?;
     Ok(due)
 }
@@ -59,17 +59,44 @@ fn beacons_and_draws(
     Ok(())
 }
 
-/// The index is by window, so what is due comes first and nothing else is looked at.
-fn tallies(storage: &dyn Storage, time: Time, limit: usize) -> Result<Vec<DueTally>, ContractError> {
-    let Some(last) = time.window.and_then(tally::last_due) else { return Ok(Vec::new()) };
+/// The index is by window, so what is due comes first and nothing else is looked at. A contested sample waits for the
+/// beacon that draws its second level.
+fn tallies(
+    storage: &dyn Storage,
+    config: &Config,
+    time: Time,
+    limit: usize,
+    due: &mut DueResponse,
+) -> Result<(), ContractError> {
+    let Some(last) = time.window.and_then(tally::last_due) else { return Ok(()) };
     let end = Some(Bound::inclusive((last.0, u64::MAX)));
-    let found = UNTALLIED.range(storage, None, end, Order::Ascending).take(limit);
-    found
-        .map(|entry| {
-            let ((_, batch), from) = entry?;
-            Ok(DueTally { batch: BatchId(batch), from })
-        })
-        .collect()
+    for entry in UNTALLIED.range(storage, None, end.clone(), Order::Ascending).take(limit) {
+        let ((_, batch), from) = entry?;
+        let batch = BatchId(batch);
+        match tally::waits_for(storage, config, batch, from)? {
+            None => add(&mut due.tallies, DueTally { batch, from }),
+            Some(round) if config.params.beacon.time(round) <= time.now => due.beacons.push(round),
+            Some(_) => {}
+        }
+    }
+    let second = CONTESTED.range(storage, None, end, Order::Ascending);
+    for entry in second.take(limit.saturating_sub(due.tallies.len())) {
+        let ((_, batch), draws) = entry?;
+        let batch = BatchId(batch);
+        if let Some(from) = draws.first() {
+            add(&mut due.tallies, DueTally { batch, from: *from });
+        }
+    }
+    due.beacons.sort_unstable();
+    due.beacons.dedup();
+    Ok(())
+}
+
+/// One for each batch: the page of the first may do the work of the second.
+fn add(tallies: &mut Vec<DueTally>, tally: DueTally) {
+    if tallies.iter().all(|other| other.batch != tally.batch) {
+        tallies.push(tally);
+    }
 }
 
 /// Ended epochs, the oldest first, of which a Settle would get somewhere.

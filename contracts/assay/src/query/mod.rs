@@ -13,9 +13,9 @@ use assay_common::msg::{
 use cosmwasm_std::{to_json_binary, Addr, Binary, Deps, Env, Storage};
 
 use crate::error::ContractError;
-use crate::state::{ExecutorEpoch, BEACONS, CLAIMABLE, CONFIG, POOLS};
+use crate::state::{ExecutorEpoch, BEACONS, CONFIG, POOLS};
 use crate::tx::Time;
-use crate::{epoch, model, node};
+use crate::{claim, epoch, model, node};
 
 /// Answers a query as JSON.
 ///
@@ -88,7 +88,7 @@ fn clock(time: Time) -> ClockResponse {
 }
 
 fn claimable(storage: &dyn Storage, address: &Addr) -> Result<ClaimableResponse, ContractError> {
-    Ok(ClaimableResponse { amount: CLAIMABLE.may_load(storage, address)?.unwrap_or_default() })
+    Ok(ClaimableResponse { amount: claim::earned(storage, address)? })
 }
 
 fn beacon(storage: &dyn Storage, round: Round) -> Result<BeaconResponse, ContractError> {

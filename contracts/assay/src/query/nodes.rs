@@ -1,6 +1,5 @@
 //! Models, nodes, their evidence and their epochs.
 
-use assay_common::evidence::Scheme;
 use assay_common::ids::{Epoch, ModelDigest};
 use assay_common::msg::{
     EpochResponse, EvidenceResponse, ModelResponse, NodeResponse, Page, UnbondingResponse,
@@ -46,6 +45,7 @@ pub fn node(config: &Config, address: &Addr, node: Node) -> NodeResponse {
         stake: node.stake,
         unbonding: node.unbonding.into_iter().map(unbonding).collect(),
         reputation: node.reputation,
+        benched: node.benched,
         rate_q32: node.reputation.rate_q32(&config.params.reputation),
     }
 }
@@ -76,7 +76,7 @@ pub fn evidence(
     executor: &Addr,
 ) -> Result<EvidenceResponse, ContractError> {
     let node = crate::node::load(storage, executor)?;
-    let bound = Scheme::new(&config.params.evidence).bound;
+    let bound = config.params.evidence.bound();
     Ok(EvidenceResponse { executor: executor.to_string(), cusum: node.cusum, bound })
 }
 

@@ -7,6 +7,7 @@ mod test_auth;
 mod test_batch;
 mod test_beacon;
 mod test_close;
+mod test_contest;
 mod test_cost;
 mod test_draw;
 mod test_epoch;

@@ -15,7 +15,7 @@ fn every_message() -> Vec<ExecuteMsg> {
         ExecuteMsg::RegisterModel {
             spec: spec("m"),
             reference_fee: Uint128::one(),
-            calibration: Digest::default(),
+            calibration: calibration(),
         },
         ExecuteMsg::RegisterNode { models: vec![], endpoint: String::new() },
         ExecuteMsg::OpenSession {

@@ -58,6 +58,7 @@ fn history(suite: &mut Suite, epochs: u64) {
 fn costs(world: World) -> Vec<(&'static str, Cost)> {
     let params = |p: &mut assay_common::params::Params| {
         p.jury.max_samples_per_window = 10_000;
+        p.jury.second_seats = p.jury.seats; // one juror alone reveals below
         p.reputation.min_checked = 10_000;
     };
     let mut suite = Suite::builder().params(params).nodes(world.nodes).build();

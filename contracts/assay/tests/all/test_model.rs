@@ -1,4 +1,3 @@
-use assay_common::ids::Digest;
 use assay_common::msg::{ExecuteMsg, ModelResponse, QueryMsg};
 use assay_common::session::ModelSpec;
 use assay_contract::error::ContractError;
@@ -6,7 +5,7 @@ use assay_contract::error::ContractError;
 use crate::suite::*;
 
 fn registering(spec: ModelSpec, fee: u128) -> ExecuteMsg {
-    ExecuteMsg::RegisterModel { spec, reference_fee: fee.into(), calibration: Digest([8; 32]) }
+    ExecuteMsg::RegisterModel { spec, reference_fee: fee.into(), calibration: calibration() }
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn the_dearest_model_sets_the_stake() {
     let msg = ExecuteMsg::RegisterModel {
         spec: spec("dear"),
         reference_fee: (3 * FEE).into(),
-        calibration: Default::default(),
+        calibration: calibration(),
     };
     suite.accepted(&governance, &msg, 0);
     let msg = registering(vec![cheap, spec("dear").digest()], "https://host/path");
@@ -83,7 +83,7 @@ fn a_node_adds_to_its_stake_moves_and_changes_its_models() {
     let msg = ExecuteMsg::RegisterModel {
         spec: spec("dear"),
         reference_fee: (3 * FEE).into(),
-        calibration: Default::default(),
+        calibration: calibration(),
     };
     suite.accepted(&governance, &msg, 0);
     let dear = spec("dear").digest();

@@ -233,7 +233,11 @@ fn the_refunds_of_a_forfeited_epoch_are_shared_to_the_last_unit() {
 
 #[test]
 fn a_slash_enters_the_next_epochs_table_and_drops_a_node_below_the_minimum() {
-    let mut suite = Suite::builder().nodes(5).stake(MIN_STAKE).build();
+    let mut suite = Suite::builder()
+        .nodes(5)
+        .stake(MIN_STAKE)
+        .params(|params| params.jury.second_seats = params.jury.seats)
+        .build();
     let (cheat, honest_node) = (suite.nodes[0].clone(), suite.nodes[1].clone());
     judged(&mut suite, 0, 12, REPLAY);
     suite.settle(&cheat, 0, 200);

@@ -58,6 +58,7 @@ proptest! {
             stake: 0u128.into(),
             unbonding: Vec::new(),
             reputation: Reputation::default(),
+            benched: false,
             cusum: Cusum::default(),
             last_epoch: None,
         };

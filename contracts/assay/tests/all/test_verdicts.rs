@@ -1,7 +1,7 @@
 //! Invariant 5: a verdict from outside the jury, a second one, or a copied commitment is rejected.
 
 use assay_common::ids::{BatchId, Digest, Window};
-use assay_common::msg::{CommitmentResponse, ExecuteMsg, QueryMsg};
+use assay_common::msg::{CommitmentResponse, ExecuteMsg, QueryMsg, SampleKey};
 use assay_common::verdict::{AbstainReason, Outcome, Verdict, VerdictPage};
 use assay_contract::error::ContractError;
 use cosmwasm_std::{Addr, HexBinary};
@@ -29,7 +29,7 @@ fn committing(window: u64, page: u32) -> ExecuteMsg {
 }
 
 fn page_of(juror: &Addr, batch: BatchId, draws: &[u32]) -> VerdictPage {
-    let verdicts = draws.iter().map(|draw| Verdict { batch, draw: *draw, outcome: VALID }).collect();
+    let verdicts = draws.iter().map(|draw| verdict(SampleKey { batch, draw: *draw }, VALID, 1)).collect();
     VerdictPage { juror: juror.to_string(), window: Window(1), page: 0, verdicts }
 }
 
@@ -205,7 +205,7 @@ fn a_juror_cannot_commit_to_two_outcomes_of_one_sample() {
     suite.draw(batch, 100);
     let page = page_of(&juror, batch, &[2]);
     let mut other = VerdictPage { page: 1, ..page.clone() };
-    other.verdicts[0].outcome = Outcome::Malformed;
+    other.verdicts[0] = verdict(SampleKey { batch, draw: other.verdicts[0].draw }, Outcome::Malformed, 1);
     for page in [&page, &other] {
         let msg = suite.committing_page(&juror, page);
         suite.accepted(&juror, &msg, 0);
@@ -247,7 +247,7 @@ fn a_verdict_on_a_sample_of_another_window_is_refused() {
     suite.post_beacon(1);
     suite.draw(later, 1);
     let mut page = page_of(&juror, batch, &[0]);
-    page.verdicts.push(Verdict { batch: later, draw: 0, outcome: VALID });
+    page.verdicts.push(verdict(SampleKey { batch: later, draw: 0 }, VALID, 1));
     let msg = bound(&mut suite, &juror, &page);
     let expected = ContractError::WrongWindow { batch: later, draw: 0, drawn: Window(2), page: Window(1) };
     suite.refused(&juror, &msg, 0, expected);
@@ -259,7 +259,7 @@ fn an_abstention_is_recorded_like_any_verdict() {
     let juror = suite.nodes[1].clone();
     let outcome = Outcome::Inconclusive { reason: AbstainReason::NoModel };
     let mut page = page_of(&juror, batch, &[0]);
-    page.verdicts[0].outcome = outcome;
+    page.verdicts[0] = verdict(SampleKey { batch, draw: 0 }, outcome, 1);
     let msg = bound(&mut suite, &juror, &page);
     suite.accepted(&juror, &msg, 0);
     let seats = &suite.samples(batch)[0].seats;

@@ -11,13 +11,15 @@ use std::collections::BTreeMap;
 
 use assay_common::digest::{sha256, Domain};
 use assay_common::event::Event;
+use assay_common::evidence::Bins;
 use assay_common::ids::{
     BatchId, BatchRoot, Digest, Epoch, ModelDigest, Nonce, RequestDigest, SessionId, UserSeed, Window,
 };
-use assay_common::msg::{Claim, ExecuteMsg, InstantiateMsg, SampleResponse};
-use assay_common::params::Params;
+use assay_common::msg::{CalibrationRecord, Claim, ExecuteMsg, InstantiateMsg, SampleKey, SampleResponse};
+use assay_common::params::{Params, PerAlternative};
+use assay_common::probe::PROBES;
 use assay_common::session::{voucher_digest, ModelSpec, NumericScheme};
-use assay_common::verdict::{InvalidReason, Outcome, VerdictPage};
+use assay_common::verdict::{InvalidReason, Outcome, Score, Verdict, VerdictPage};
 use assay_contract::error::ContractError;
 use cosmwasm_std::{coins, Addr, HexBinary, Timestamp, Uint128};
 use cw_multi_test::{AppResponse, Executor};
@@ -42,6 +44,21 @@ pub const REPLAY: Outcome = Outcome::Invalid { reason: InvalidReason::Replay };
 
 pub fn spec(name: &str) -> ModelSpec {
     ModelSpec { name: name.into(), weights: Digest([7; 32]), scheme: NumericScheme::F32, vocabulary: 1_000 }
+}
+
+/// Judges by pass and fail alone; an honest executor fails one audit in a hundred.
+pub fn calibration() -> CalibrationRecord {
+    CalibrationRecord {
+        digest: Digest([8; 32]),
+        probe_tolerance: 16,
+        bins: vec![Bins::verdict_only(10_000, PerAlternative([30_000, 100_000, 400_000]))],
+    }
+}
+
+/// A verdict, with the score that it needs: an answer of full weight, and probes that all honest jurors agree on.
+pub fn verdict(SampleKey { batch, draw }: SampleKey, outcome: Outcome, levels: usize) -> Verdict {
+    let score = Score { bin: 0, tokens: 512, probes: vec![100; levels * PROBES] };
+    Verdict { batch, draw, outcome, score: outcome.needs_score().then_some(score) }
 }
 
 pub fn session_key() -> SigningKey {
@@ -223,7 +240,7 @@ impl Suite {
         let msg = ExecuteMsg::RegisterModel {
             spec: spec(name),
             reference_fee: FEE.into(),
-            calibration: Digest([8; 32]),
+            calibration: calibration(),
         };
         let governance = self.governance.clone();
         self.accepted(&governance, &msg, 0);

@@ -12,7 +12,7 @@ use cosmwasm_std::{Addr, StdResult};
 use cw_multi_test::AppResponse;
 use serde::de::DeserializeOwned;
 
-use super::{revealing, salt, settling, Suite};
+use super::{revealing, salt, settling, verdict, Suite};
 
 impl Suite {
     pub fn round(&self, window: u64) -> Round {
@@ -61,10 +61,12 @@ impl Suite {
         let window = Window(window);
         let mut pages: BTreeMap<u32, Vec<Verdict>> = BTreeMap::new();
         for AssignedPage { page, samples } in self.seats(juror, window) {
-            for SampleKey { batch, draw } in samples {
+            for key in samples {
+                let SampleKey { batch, draw } = key;
                 let sample: SampleResponse = self.query(&QueryMsg::Sample { batch, draw });
                 if let Some(outcome) = mind(&sample, juror) {
-                    pages.entry(page).or_default().push(Verdict { batch, draw, outcome });
+                    let levels = if sample.window == window { 1 } else { 2 };
+                    pages.entry(page).or_default().push(verdict(key, outcome, levels));
                 }
             }
         }
