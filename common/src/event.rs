@@ -139,6 +139,7 @@ events! {
         folded: u32, evidence_before: i64, evidence_after: i64, bound: i64, reward: Uint128, refunded: Uint128,
         slashed: Uint128, reputation_before: u32, reputation_after: u32,
     }
+    Swept = "assay_swept" { items: u32 }
     Claimed = "assay_claimed" { address: String, amount: Uint128 }
 }
 

@@ -87,6 +87,8 @@ pub enum ExecuteMsg {
     Tally { batch: BatchId, from: u32, limit: u32 },
     /// Anyone: folds closed samples into the evidence, and pays or forfeits the epoch.
     Settle { executor: String, epoch: Epoch, limit: u32 },
+    /// Anyone: removes up to `limit` items of state that nothing depends on any more, and pays out sessions that are over.
+    Sweep { limit: u32 },
     /// Pays out what the sender has earned.
     Claim {},
 }
@@ -449,4 +451,6 @@ pub struct DueResponse {
     pub tallies: Vec<DueTally>,
     /// Ended epochs of which something can be folded, or that can be closed.
     pub settlements: Vec<DueSettle>,
+    /// Whether there is something to sweep.
+    pub sweep: bool,
 }

@@ -119,6 +119,8 @@ pub struct LimitParams {
     pub session_epochs: u32,
     /// Epochs after a session's closing or expiry in which its executor still claims.
     pub close_delay_epochs: u32,
+    /// Epochs after an epoch in which its batches and samples stay readable, once it is settled.
+    pub kept_epochs: u32,
     /// Seconds from an Unbond to the earliest Withdraw.
     pub unbonding_seconds: u32,
     pub claims_per_batch: u32,
@@ -207,6 +209,7 @@ impl Params {
             limits: LimitParams {
                 session_epochs: 30,
                 close_delay_epochs: 2,
+                kept_epochs: 30,
                 unbonding_seconds: 600,
                 claims_per_batch: 50,
                 inferences_per_batch: 65_536,
@@ -334,6 +337,7 @@ impl Params {
         let bounded = [
             ("limits.session_epochs", limits.session_epochs, 1_000),
             ("limits.close_delay_epochs", limits.close_delay_epochs, 100),
+            ("limits.kept_epochs", limits.kept_epochs, 1_000),
             ("limits.unbonding_seconds", limits.unbonding_seconds, MAX_UNBONDING_SECONDS),
             ("limits.claims_per_batch", limits.claims_per_batch, 200),
             ("limits.inferences_per_batch", limits.inferences_per_batch, 65_536),

@@ -28,6 +28,8 @@ const BEACON_ATTEMPTS: usize = 3;
 const BEACON_TIMEOUT: Duration = Duration::from_secs(3);
 /// Items of each kind asked for at once.
 const ITEMS: u32 = 10;
+/// Items of one Sweep, as many as it may have.
+const SWEEP_ITEMS: u32 = 50;
 /// Failures of an item after which it is worth a warning: the first ones mean that others were faster.
 const FAILURES_TO_WARN: u32 = 3;
 
@@ -44,6 +46,8 @@ pub enum Item {
         executor: String,
         epoch: Epoch,
     },
+    /// What is final, in an epoch: the turns begin with another node in each.
+    Sweep(Epoch),
     /// Our own earnings, once an epoch; nobody else can take them.
     Claim(Epoch),
 }
@@ -55,6 +59,7 @@ impl Item {
             Item::Draw(_) => "draw",
             Item::Tally { .. } => "tally",
             Item::Settle { .. } => "settle",
+            Item::Sweep(_) => "sweep",
             Item::Claim(_) => "claim",
         }
     }
@@ -65,7 +70,7 @@ impl Item {
             Item::Draw(batch) => batch.to_string(),
             Item::Tally { batch, from } => format!("{batch}/{from}"),
             Item::Settle { executor, epoch } => format!("{executor}/{epoch}"),
-            Item::Claim(epoch) => epoch.to_string(),
+            Item::Sweep(epoch) | Item::Claim(epoch) => epoch.to_string(),
         }
     }
 }
@@ -202,17 +207,21 @@ impl Duty {
 
     async fn look(&self, nodes: &mut Nodes, claimed: &mut Option<Epoch>) -> Result<Vec<Item>, ChainError> {
         let due: DueResponse = self.chain.query(&QueryMsg::Due { limit: Some(ITEMS) }).await?;
+        let epoch = self.chain.clock().await?.epoch;
+        let sweep = epoch.filter(|_| due.sweep).map(Item::Sweep);
         let mut items = items(due);
+        items.extend(sweep);
         if !items.is_empty() {
             nodes.refresh(&self.chain).await?;
         }
-        items.extend(self.claim(claimed).await?);
+        if let Some(epoch) = epoch {
+            items.extend(self.claim(epoch, claimed).await?);
+        }
         Ok(items)
     }
 
     /// Our own earnings, once in each epoch.
-    async fn claim(&self, claimed: &mut Option<Epoch>) -> Result<Option<Item>, ChainError> {
-        let Some(epoch) = self.chain.clock().await?.epoch else { return Ok(None) };
+    async fn claim(&self, epoch: Epoch, claimed: &mut Option<Epoch>) -> Result<Option<Item>, ChainError> {
         if *claimed == Some(epoch) {
             return Ok(None);
         }
@@ -240,6 +249,7 @@ impl Duty {
                 let limit = self.limits.settle_page;
                 ExecuteMsg::Settle { executor: executor.clone(), epoch: *epoch, limit }
             }
+            Item::Sweep(_) => ExecuteMsg::Sweep { limit: SWEEP_ITEMS },
             Item::Claim(_) => ExecuteMsg::Claim {},
         };
         let included = self.sender.execute(Call::new(msg)).await?;

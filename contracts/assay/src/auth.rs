@@ -42,6 +42,7 @@ pub fn rule(msg: &ExecuteMsg) -> Rule {
         ExecuteMsg::RevealVerdicts { .. } => rule(Who::Node, false, false),
         ExecuteMsg::Tally { .. } => rule(Who::Anyone, false, false),
         ExecuteMsg::Settle { .. } => rule(Who::Anyone, false, false),
+        ExecuteMsg::Sweep { .. } => rule(Who::Anyone, false, false),
         ExecuteMsg::Claim {} => rule(Who::Anyone, false, false),
     }
 }

@@ -8,6 +8,7 @@ use cosmwasm_std::{Api, HashFunction, HexBinary, Response, Storage, BLS12_381_G2
 
 use crate::error::ContractError;
 use crate::state::BEACONS;
+use crate::sweep;
 use crate::tx::Tx;
 
 /// Bytes of a compressed point of G1.
@@ -38,6 +39,7 @@ pub fn post(
     }
     let randomness = Randomness(sha256(&[signature]));
     BEACONS.save(storage, round.0, &randomness)?;
+    sweep::schedule(storage, sweep::kept_until(params, tx.time.epoch), &sweep::Item::Beacon(round))?;
     Ok(Response::new().add_event(Event::BeaconPosted { round, randomness }))
 }
 

@@ -12,7 +12,7 @@ use crate::epoch::Book;
 use crate::error::ContractError;
 use crate::state::{Session, POOLS, SESSIONS};
 use crate::tx::Tx;
-use crate::{pools, session, tally};
+use crate::{pools, session, sweep, tally};
 
 /// Begins the closing of the sender's session, or pays out one that nothing more can be claimed from.
 ///
@@ -24,7 +24,12 @@ pub fn close(storage: &mut dyn Storage, tx: &Tx, id: SessionId) -> Result<Respon
     let now = tx.time.epoch;
     match session.status_at(now) {
         SessionStatus::Closed => Err(ContractError::SessionClosed { session: id }),
-        SessionStatus::Closing if now > session.closes => pay_out(storage, id, session),
+        SessionStatus::Closing if now > session.closes => {
+            let epoch = session.slots.first().map(|slot| slot.epoch).unwrap_or(now);
+            let paid = finish(storage, id, session)?;
+            let paid = paid.ok_or(ContractError::SessionUnsettled { session: id, epoch })?;
+            Ok(Response::new().add_event(paid))
+        }
         SessionStatus::Closing => {
             Err(ContractError::SessionClosing { session: id, closes: session.closes, now })
         }
@@ -47,6 +52,8 @@ fn begin(
     session.status = SessionStatus::Closing;
     session.closes = session.closes.min(Epoch(tx.time.epoch.0.saturating_add(delay)));
     SESSIONS.save(storage, id.0, &session)?;
+    sweep::cancel(storage, closes_before.next(), &sweep::Item::Session(id))?;
+    sweep::schedule(storage, session.closes.next(), &sweep::Item::Session(id))?;
     Ok(Response::new().add_event(Event::SessionClosing {
         session: id,
         requester,
@@ -56,19 +63,21 @@ fn begin(
     }))
 }
 
-/// Credits the refunds of settled epochs, and makes all that is left claimable by the requester.
-fn pay_out(
+/// Credits the refunds of settled epochs to a session that nothing more can be claimed from, and makes all that is left
+/// claimable by its requester. `None` where all of it waits for an epoch that is not settled.
+///
+/// # Errors
+/// A refund is more than its epoch owes: a fault of the contract.
+pub fn finish(
     storage: &mut dyn Storage,
     id: SessionId,
     mut session: Session,
-) -> Result<Response, ContractError> {
+) -> Result<Option<Event>, ContractError> {
     let mut book = Book::new(session.executor.clone());
     let refunds = session::credit_refunds(storage, &mut session, &mut book)?;
     let amount = std::mem::replace(&mut session.escrow, Uint128::zero());
     match session.slots.first() {
-        Some(slot) if amount.is_zero() => {
-            return Err(ContractError::SessionUnsettled { session: id, epoch: slot.epoch });
-        }
+        Some(_) if amount.is_zero() => return Ok(None),
         Some(_) => session.status = SessionStatus::Closing,
         None => session.status = SessionStatus::Closed,
     }
@@ -79,7 +88,7 @@ fn pay_out(
     pools::shift(&mut held.escrow, &mut held.claimable, amount)?;
     POOLS.save(storage, &held)?;
     tally::credit(storage, &session.requester, amount)?;
-    Ok(Response::new().add_event(Event::SessionPaidOut {
+    Ok(Some(Event::SessionPaidOut {
         session: id,
         requester: session.requester.into_string(),
         amount,

@@ -8,7 +8,7 @@ use cosmwasm_std::{Binary, Deps, DepsMut, Env, MessageInfo, Response};
 use crate::error::ContractError;
 use crate::tx::Tx;
 use crate::{
-    auth, batch, beacon, claim, close, draw, model, node, query, session, settle, setup, stake, tally,
+    auth, batch, beacon, claim, close, draw, model, node, query, session, settle, setup, stake, sweep, tally,
     verdicts,
 };
 
@@ -72,6 +72,7 @@ pub fn execute(
             let executor = api.addr_validate(&executor)?;
             settle::settle(storage, &tx, &executor, epoch, limit)
         }
+        ExecuteMsg::Sweep { limit } => sweep::sweep(storage, &tx, limit),
         ExecuteMsg::Claim {} => claim::pay_out(storage, &tx),
     }
 }

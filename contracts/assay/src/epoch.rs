@@ -79,10 +79,24 @@ impl Book {
         storage: &dyn Storage,
         epoch: Epoch,
     ) -> Result<&mut ExecutorEpoch, ContractError> {
+        let executor = self.executor.to_string();
+        self.find(storage, epoch)?.ok_or(ContractError::UnknownEpoch { executor, epoch })
+    }
+
+    /// The account of an epoch, if the executor has a batch in it and nobody swept it.
+    ///
+    /// # Errors
+    /// Storage cannot be read.
+    pub fn find(
+        &mut self,
+        storage: &dyn Storage,
+        epoch: Epoch,
+    ) -> Result<Option<&mut ExecutorEpoch>, ContractError> {
         match self.accounts.entry(epoch) {
-            std::collections::btree_map::Entry::Occupied(known) => Ok(known.into_mut()),
+            std::collections::btree_map::Entry::Occupied(known) => Ok(Some(known.into_mut())),
             std::collections::btree_map::Entry::Vacant(new) => {
-                Ok(new.insert(load(storage, &self.executor, epoch)?))
+                let stored = EPOCHS.may_load(storage, (&self.executor, epoch.0))?;
+                Ok(stored.map(|account| new.insert(account)))
             }
         }
     }

@@ -184,6 +184,8 @@ pub enum ContractError {
     EarlierEpochOpen { epoch: Epoch, earlier: Epoch },
     #[error("epoch {epoch} of executor {executor} has no closed sample that is not folded")]
     NothingToSettle { executor: String, epoch: Epoch },
+    #[error("nothing is due to be swept in epoch {epoch}")]
+    NothingToSweep { epoch: Epoch },
     #[error("{address} has nothing to claim")]
     NothingToClaim { address: String },
 }

@@ -27,6 +27,7 @@ pub mod setup;
 pub mod stake;
 pub mod stakes;
 pub mod state;
+pub mod sweep;
 pub mod table;
 pub mod tally;
 pub mod tx;

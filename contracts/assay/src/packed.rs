@@ -175,6 +175,22 @@ impl<'a, K: PrimaryKey<'a> + KeyDeserialize, T: Serialize + DeserializeOwned> Pa
     }
 }
 
+/// A value as part of a key.
+///
+/// # Errors
+/// The value has no binary form: a fault of its type.
+pub fn to_bytes<T: Serialize>(value: &T) -> StdResult<Vec<u8>> {
+    encode("key", value)
+}
+
+/// The value of which this is the binary form.
+///
+/// # Errors
+/// It is of no such value.
+pub fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> StdResult<T> {
+    decode("key", bytes)
+}
+
 fn encode<T: Serialize>(name: &str, value: &T) -> StdResult<Vec<u8>> {
     postcard::to_allocvec(value).map_err(|error| StdError::msg(format!("{name} cannot be stored: {error}")))
 }

@@ -9,7 +9,7 @@ use crate::epoch::Book;
 use crate::error::ContractError;
 use crate::state::{Session, Slot, LAST_SESSION, POOLS, SESSIONS};
 use crate::tx::Tx;
-use crate::{model, node, pools};
+use crate::{model, node, pools, sweep};
 
 /// Unsettled epochs that one session may have paid in at once.
 pub const RING: usize = 3;
@@ -74,6 +74,7 @@ pub fn open(
         slots: Vec::new(),
     };
     SESSIONS.save(storage, id.0, &session)?;
+    sweep::schedule(storage, session.closes.next(), &sweep::Item::Session(id))?;
     let mut held = POOLS.load(storage)?;
     pools::add(&mut held.escrow, tx.funds)?;
     POOLS.save(storage, &held)?;
@@ -150,7 +151,7 @@ pub fn load(storage: &dyn Storage, session: SessionId) -> Result<Session, Contra
 /// Empties the session's slots of settled epochs and credits what forfeited ones owe; returns the credit.
 ///
 /// # Errors
-/// A slot names an epoch that is not in `book`'s storage: a fault of the contract.
+/// The session claims more than it paid: a fault of the contract.
 pub fn credit_refunds(
     storage: &dyn Storage,
     session: &mut Session,
@@ -159,7 +160,8 @@ pub fn credit_refunds(
     let mut credit = Uint128::zero();
     let mut open = Vec::with_capacity(RING);
     for slot in session.slots.drain(..) {
-        let account = book.account(storage, slot.epoch)?;
+        // An account is not swept while it owes a session anything.
+        let Some(account) = book.find(storage, slot.epoch)? else { continue };
         match account.status {
             EpochStatus::Open => open.push(slot),
             EpochStatus::Paid => {}

@@ -16,7 +16,7 @@ use crate::state::{
     Batch, Closed, Cursor, ExecutorEpoch, Node, EPOCHS, EPOCH_BATCHES, NODES, POOLS, UNSETTLED,
 };
 use crate::tx::Tx;
-use crate::{batch, draw, epoch, model, node, stake, table, tally};
+use crate::{batch, draw, epoch, model, node, stake, sweep, table, tally};
 
 /// How far a fold came.
 struct Fold {
@@ -70,6 +70,8 @@ pub fn settle(
     }
     if account.status != EpochStatus::Open {
         UNSETTLED.remove(storage, (number.0, executor));
+        let item = sweep::Item::Account { executor: executor.clone(), epoch: number };
+        sweep::schedule(storage, sweep::kept_until(params, number), &item)?;
     }
     EPOCHS.save(storage, (executor, number.0), &account)?;
     NODES.save(storage, executor, &node)?;
@@ -124,9 +126,8 @@ fn open_before(
     executor: &Addr,
     account: &ExecutorEpoch,
 ) -> Result<Option<Epoch>, ContractError> {
-    let Some(previous) = account.previous else { return Ok(None) };
-    let open = epoch::load(storage, executor, previous)?.status == EpochStatus::Open;
-    Ok(open.then_some(previous))
+    // What is swept is settled.
+    Ok(account.previous.filter(|previous| UNSETTLED.has(storage, (previous.0, executor))))
 }
 
 /// Takes the terminal prefix into the evidence: stops at the first sample that is not drawn or not closed.

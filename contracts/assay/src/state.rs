@@ -262,6 +262,8 @@ pub const JURORS: Packed<u32, Juror> = Packed::new("j");
 /// Maps an address to what it has earned otherwise and not claimed.
 pub const CLAIMABLE: Packed<&Addr, Uint128> = Packed::new("claimable");
 
+/// Holds (epoch, item): what may be final from that epoch on, see [`crate::sweep`].
+pub const AGENDA: Packed<(u64, Vec<u8>), bool> = Packed::new("agenda");
 /// Holds (beacon round, batch) while the batch is not wholly drawn.
 pub const UNDRAWN: Packed<(u64, u64), bool> = Packed::new("undrawn");
 /// Maps (window, batch) to the first of that window's draws that was not tallied yet.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ContractError;
 use crate::state::{NodeNumber, TABLES};
+use crate::sweep::{self, Item};
 
 /// One eligible node; at most 16 bytes in storage for up to 16,384 nodes and stakes below 2⁹⁸, since each draw reads them all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,12 +76,18 @@ pub fn in_force(
     model: &ModelDigest,
     epoch: Epoch,
 ) -> Result<StakeTable, ContractError> {
-    let latest = TABLES
-        .prefix(&model.0)
-        .range(storage, None, Some(Bound::inclusive(epoch.0)), Order::Descending)
-        .next()
-        .transpose()?;
-    Ok(latest.map(|(_, table)| table).unwrap_or_default())
+    Ok(latest(storage, model, epoch)?.map(|(_, table)| table).unwrap_or_default())
+}
+
+/// The table that is in force in an epoch, with the epoch from which on it is.
+fn latest(
+    storage: &dyn Storage,
+    model: &ModelDigest,
+    epoch: Epoch,
+) -> Result<Option<(Epoch, StakeTable)>, ContractError> {
+    let end = Some(Bound::inclusive(epoch.0));
+    let mut tables = TABLES.prefix(&model.0).range(storage, None, end, Order::Descending);
+    Ok(tables.next().transpose()?.map(|(from, table)| (Epoch(from), table)))
 }
 
 /// Lowers the stake of a node that is in the table from `epoch` on, which has not begun; zero takes it out.
@@ -94,11 +101,12 @@ pub fn lower(
     node: NodeNumber,
     stake: Uint128,
 ) -> Result<(), ContractError> {
-    let table = in_force(storage, model, epoch)?;
-    if table.place(node).is_some() {
-        TABLES.save(storage, (&model.0, epoch.0), &table.with(model, node, stake)?)?;
+    match latest(storage, model, epoch)? {
+        Some((from, table)) if table.place(node).is_some() => {
+            put(storage, (model, epoch), Some(from), &table.with(model, node, stake)?)
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Sets a node's stake from `epoch` on, which has not begun; zero takes it out.
@@ -112,7 +120,21 @@ pub fn set(
     node: NodeNumber,
     stake: Uint128,
 ) -> Result<(), ContractError> {
-    let table = in_force(storage, model, epoch)?.with(model, node, stake)?;
-    TABLES.save(storage, (&model.0, epoch.0), &table)?;
-    Ok(())
+    let (before, table) = latest(storage, model, epoch)?.unzip();
+    let table = table.unwrap_or_default().with(model, node, stake)?;
+    put(storage, (model, epoch), before, &table)
+}
+
+/// Stores the table of an epoch; the one before it is of use to earlier epochs only.
+fn put(
+    storage: &mut dyn Storage,
+    (model, epoch): (&ModelDigest, Epoch),
+    before: Option<Epoch>,
+    table: &StakeTable,
+) -> Result<(), ContractError> {
+    TABLES.save(storage, (&model.0, epoch.0), table)?;
+    match before.filter(|before| *before < epoch) {
+        Some(from) => sweep::schedule(storage, epoch, &Item::Table { model: *model, from, until: epoch }),
+        None => Ok(()),
+    }
 }

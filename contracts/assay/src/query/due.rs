@@ -8,7 +8,7 @@ use cw_storage_plus::Bound;
 use crate::error::ContractError;
 use crate::state::{Config, BEACONS, CONTESTED, UNDRAWN, UNSETTLED, UNTALLIED};
 use crate::tx::Time;
-use crate::{settle, tally};
+use crate::{settle, sweep, tally};
 
 /// Items of each kind where the query names no limit, and the most that it may name.
 const DEFAULT_LIMIT: u32 = 10;
@@ -27,6 +27,7 @@ pub fn due(
     beacons_and_draws(storage, config, time.now, limit, &mut due)?;
     tallies(storage, config, time, limit, &mut due)?;
     due.settlements = settlements(storage, time, limit)?;
+    due.sweep = sweep::is_due(storage, &config.params, time.epoch)?;
     Ok(due)
 }
 

@@ -21,5 +21,6 @@ mod test_settle;
 mod test_setup;
 mod test_stake;
 mod test_stake_model;
+mod test_sweep;
 mod test_tally;
 mod test_verdicts;

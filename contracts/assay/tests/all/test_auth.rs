@@ -40,6 +40,7 @@ fn every_message() -> Vec<ExecuteMsg> {
         ExecuteMsg::RevealVerdicts { window, page: 0, salt: Default::default(), verdicts: vec![] },
         ExecuteMsg::Tally { batch, from: 0, limit: 1 },
         ExecuteMsg::Settle { executor: address, epoch: Epoch(0), limit: 1 },
+        ExecuteMsg::Sweep { limit: 1 },
         ExecuteMsg::Claim {},
     ]
 }
@@ -77,6 +78,7 @@ fn the_table_of_who_may_send_what() {
     RevealVerdicts Node       -     -
     Tally          Anyone     -     -
     Settle         Anyone     -     -
+    Sweep          Anyone     -     -
     Claim          Anyone     -     -
     ");
 }

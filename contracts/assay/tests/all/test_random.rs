@@ -112,6 +112,7 @@ impl World {
                 p.fees.slash_ppm = 133_333;
                 p.fees.reserve_ppm = 12_347;
                 p.limits.unbonding_seconds = 130;
+                p.limits.kept_epochs = 1;
             })
             .build();
         let mut world = Self { suite, window: 0, unrevealed: Vec::new(), accepted: 0 };
@@ -258,6 +259,9 @@ impl World {
             let msg = ExecuteMsg::Settle { executor: settle.executor, epoch: settle.epoch, limit: 5 };
             self.suite.accepted(&anyone, &msg, 0);
         }
+        if due.sweep {
+            self.suite.accepted(&anyone, &ExecuteMsg::Sweep { limit: 9 }, 0);
+        }
     }
 
     /// With nobody left to act but the cranks, everything comes to its end and only known purposes hold money.
@@ -311,6 +315,12 @@ impl World {
         self.send(&requester, &ExecuteMsg::Claim {}, 0);
         let pools = self.suite.pools();
         assert_eq!(pools.held(), pools.reserve, "{pools:?}");
+        self.suite.at_epoch(self.window / 6 + 60);
+        while self.suite.due().sweep {
+            self.suite.accepted(&requester, &ExecuteMsg::Sweep { limit: 50 }, 0);
+        }
+        let (entries, _) = self.suite.app.storage().size();
+        assert!(entries <= 45, "{entries} entries are left");
     }
 }
 

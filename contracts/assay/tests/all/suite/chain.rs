@@ -31,6 +31,14 @@ fn count(cell: &Cell<u64>) {
     cell.set(cell.get() + 1);
 }
 
+impl CountingStorage {
+    /// How many entries there are, and the bytes of their keys and values.
+    pub fn size(&self) -> (usize, usize) {
+        let entries = self.inner.range(None, None, Order::Ascending);
+        entries.fold((0, 0), |(count, bytes), (key, value)| (count + 1, bytes + key.len() + value.len()))
+    }
+}
+
 impl Storage for CountingStorage {
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
         count(&self.counter.reads);
