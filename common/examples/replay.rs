@@ -1,20 +1,17 @@
-//! The replay inside wasm, without a chain: `tests/sampler_wasm.rs` feeds it the positions that it replays natively.
+//! The outcomes of published and of random cases inside wasm, without a chain: `tests/wasm.rs` compares them with the native ones.
 //!
-//! The host asks for a buffer with [`alloc`], writes cases into it one after another, and calls [`replay`].
-//! A case is borsh: (vocabulary, parameters, run seed, position, leaf).
+//! The host asks for a buffer with [`alloc`], writes cases into it one after another, and calls [`compute`].
 
-use std::fmt::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use assay_common::ids::RunSeed;
-use assay_common::replay::replay_leaf;
-use assay_common::sampler::SamplingParams;
 use borsh::BorshDeserialize;
+use vectors::Case;
 
-type Case = (u32, SamplingParams, RunSeed, u32, Vec<u8>);
+#[path = "../tests/vectors/mod.rs"]
+mod vectors;
 
 static CASES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
-static OUTCOMES: Mutex<String> = Mutex::new(String::new());
+static OUTCOMES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -28,23 +25,21 @@ pub extern "C" fn alloc(length: usize) -> *mut u8 {
     cases.as_mut_ptr()
 }
 
-/// Replays the cases in the buffer; the length of the outcomes in bytes, one line of text for each case.
+/// Computes the cases in the buffer; the length of their outcomes, which are borsh vectors of bytes one after another.
 #[no_mangle]
-pub extern "C" fn replay() -> usize {
+pub extern "C" fn compute() -> usize {
     let cases = lock(&CASES);
     let mut outcomes = lock(&OUTCOMES);
     outcomes.clear();
     let mut rest = cases.as_slice();
     while !rest.is_empty() {
-        let (vocab, params, run_seed, position, leaf) =
-            Case::deserialize(&mut rest).expect("the host writes whole cases");
-        let outcome = replay_leaf(&leaf, position, vocab, &params, &run_seed);
-        writeln!(outcomes, "{outcome:?}").expect("a string takes every line");
+        let case = Case::deserialize(&mut rest).expect("the host writes whole cases");
+        borsh::to_writer(&mut *outcomes, &case.outcome()).expect("a vector takes every byte");
     }
     outcomes.len()
 }
 
-/// Where the outcomes of the last [`replay`] are.
+/// Where the outcomes of the last [`compute`] are.
 #[no_mangle]
 pub extern "C" fn outcomes() -> *const u8 {
     lock(&OUTCOMES).as_ptr()

@@ -1,6 +1,6 @@
 //! Logarithm and power in binary fixed point: the same integers natively and in wasm, from shifts, products and tables.
 
-mod tables;
+pub mod tables;
 
 use tables::{EXP2_NEG, LOG2, TAIL};
 

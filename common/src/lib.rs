@@ -14,6 +14,7 @@ pub mod merkle;
 pub mod msg;
 pub mod noise;
 pub mod params;
+pub mod penalties;
 pub mod probe;
 pub mod replay;
 pub mod reputation;

@@ -10,6 +10,7 @@ use cosmwasm_schema::cw_serde;
 use crate::fixed::{exp2_neg, ONE_Q32};
 use crate::ids::RunSeed;
 use crate::noise::{noise, noise_upper_bound, PositionNoise};
+use crate::penalties::{Penalties, ADDITIVE_RANGE, REPETITION_RANGE};
 use crate::row::{Entry, Row, Surprisal, TokenId, LISTED};
 
 /// The most probable candidates among which a token is drawn; those beyond are ignored.
@@ -27,7 +28,7 @@ pub const MAX_TEMPERATURE_MILLI: u32 = 100_000;
 /// Parts in a million.
 const MILLION: u64 = 1_000_000;
 
-/// How the requester wants tokens to be drawn; the filters apply in the order of the fields.
+/// How the requester wants tokens to be drawn: the penalties come first, then the other fields in their order.
 #[cw_serde]
 #[derive(Copy, Eq, BorshSerialize, BorshDeserialize)]
 pub struct SamplingParams {
@@ -39,6 +40,8 @@ pub struct SamplingParams {
     pub top_p_ppm: u32,
     /// Least probability of a kept candidate, in ppm of the most probable one's; 0 keeps all.
     pub min_p_ppm: u32,
+    /// Applied to the logits, before anything that is signed.
+    pub penalties: Penalties,
 }
 
 /// A sampling parameter out of its range; an executor that signs it commits a fraud.
@@ -50,6 +53,12 @@ pub enum ParamsRule {
     TopP { found: u32 },
     #[error("min_p of {found} ppm is above 1000000")]
     MinP { found: u32 },
+    #[error("a repetition penalty of {found}/1000 is not between {}/1000 and {}/1000", REPETITION_RANGE[0], REPETITION_RANGE[1])]
+    Repetition { found: u32 },
+    #[error("a frequency penalty of {found}/1000 is not between {}/1000 and {}/1000", ADDITIVE_RANGE[0], ADDITIVE_RANGE[1])]
+    Frequency { found: i32 },
+    #[error("a presence penalty of {found}/1000 is not between {}/1000 and {}/1000", ADDITIVE_RANGE[0], ADDITIVE_RANGE[1])]
+    Presence { found: i32 },
 }
 
 /// Why there is no token to draw.
@@ -70,6 +79,15 @@ pub struct Sampled {
 }
 
 impl SamplingParams {
+    /// The model's own distribution: temperature 1, no filter, no penalty.
+    pub const OPEN: Self = Self {
+        temperature_milli: 1_000,
+        top_k: 0,
+        top_p_ppm: 1_000_000,
+        min_p_ppm: 0,
+        penalties: Penalties::NONE,
+    };
+
     /// Checks that every parameter is in its range.
     ///
     /// # Errors
@@ -84,7 +102,7 @@ impl SamplingParams {
         if u64::from(self.min_p_ppm) > MILLION {
             return Err(ParamsRule::MinP { found: self.min_p_ppm });
         }
-        Ok(())
+        self.penalties.check()
     }
 
     /// Whether the filters keep listed candidates only, so that a row alone shows what they keep.

@@ -34,7 +34,7 @@ fn surprisals(log_probabilities: &[f32]) -> Vec<u32> {
 }
 
 fn sampling(temperature_milli: u32) -> SamplingParams {
-    SamplingParams { temperature_milli, top_k: 0, top_p_ppm: 1_000_000, min_p_ppm: 0 }
+    SamplingParams { temperature_milli, ..SamplingParams::OPEN }
 }
 
 /// An answer of the model with this much noise in its logits, drawn under `seed`.

@@ -3,22 +3,27 @@
 
 mod positions;
 
+use std::sync::LazyLock;
+
 use assay_common::ids::RunSeed;
 use assay_common::merkle::leaf_hash;
 use assay_common::noise::{noise, PositionNoise};
+use assay_common::penalties::Penalties;
 use assay_common::replay::{replay, replay_leaf, Replay};
 use assay_common::row::{decode_leaf, encode_leaf, Entry, Row, RowRule, Surprisal, TokenId, MAX_ENTRIES};
 use assay_common::sampler::{
     kept, sample_full, score, top_candidates, ParamsRule, SampleError, SamplingParams,
 };
-use positions::{Position, ANSWER, POSITIONS, VOCAB};
+use positions::{answers, Position, ANSWER, VOCAB};
 use proptest::prelude::*;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use rand_chacha::{ChaCha20Rng, ChaCha8Rng};
 
-const ALL: SamplingParams =
-    SamplingParams { temperature_milli: 1000, top_k: 0, top_p_ppm: 1_000_000, min_p_ppm: 0 };
+const ALL: SamplingParams = SamplingParams::OPEN;
 const SEED: RunSeed = RunSeed([7; 32]);
+
+/// 100,008 of them.
+static POSITIONS: LazyLock<Vec<Position>> = LazyLock::new(|| answers().take(4_167).flatten().collect());
 
 fn entry(surprisal: u32, token: u32) -> Entry {
     Entry { surprisal: Surprisal(surprisal), token: TokenId(token) }
@@ -26,6 +31,10 @@ fn entry(surprisal: u32, token: u32) -> Entry {
 
 fn replayed(position: &Position, leaf: &[u8], run_seed: &RunSeed) -> Replay {
     replay_leaf(leaf, position.position, VOCAB, &position.params, run_seed)
+}
+
+fn signed(position: &Position) -> Row {
+    decode_leaf(&position.leaf).unwrap().row
 }
 
 #[test]
@@ -100,6 +109,18 @@ fn a_request_that_cannot_be_sampled_is_refused() {
     assert!(SamplingParams { temperature_milli: 100_001, ..ALL }.check().is_err());
     assert!(SamplingParams { top_p_ppm: 1_000_001, ..ALL }.check().is_err());
     assert!(SamplingParams { min_p_ppm: 1_000_001, ..ALL }.check().is_err());
+    let penalised = |repetition_milli, frequency_milli, presence_milli| {
+        let penalties = Penalties { repetition_milli, frequency_milli, presence_milli };
+        SamplingParams { penalties, ..ALL }.check()
+    };
+    assert_eq!([penalised(500, -2_000, -2_000), penalised(2_000, 2_000, 2_000)], [Ok(()), Ok(())]);
+    for found in [0, 499, 2_001] {
+        assert_eq!(penalised(found, 0, 0), Err(ParamsRule::Repetition { found }));
+    }
+    for found in [-2_001, 2_001] {
+        assert_eq!(penalised(1_000, found, 0), Err(ParamsRule::Frequency { found }));
+        assert_eq!(penalised(1_000, 0, found), Err(ParamsRule::Presence { found }));
+    }
     assert_eq!(sample_full(&[], &ALL, &SEED, 0), Err(SampleError::NoCandidate));
     let row = sample_full(&[entry(0, 0)], &ALL, &SEED, 0).unwrap().row;
     assert_eq!(replay(&row, 0, 1, &ALL, &SEED), Replay::Matches);
@@ -111,8 +132,6 @@ fn a_request_that_cannot_be_sampled_is_refused() {
 #[test]
 fn every_honest_position_replays() {
     for (index, position) in POSITIONS.iter().enumerate() {
-        let leaf = decode_leaf(&position.leaf).unwrap();
-        assert_eq!((leaf.position, &leaf.row), (position.position, &position.row), "{index}");
         assert_eq!(replayed(position, &position.leaf, &position.run_seed), Replay::Matches, "{index}");
     }
 }
@@ -124,7 +143,7 @@ fn a_token_with_a_flipped_bit_is_always_caught() {
         let mut leaf = position.leaf.clone();
         let bit = random.next_u32() as usize % 32;
         leaf[4 + bit / 8] ^= 1 << (bit % 8);
-        let expected = Replay::Differs { expected: position.row.token };
+        let expected = Replay::Differs { expected: signed(position).token };
         assert_eq!(replayed(position, &leaf, &position.run_seed), expected, "{index}");
     }
 }
@@ -141,7 +160,7 @@ fn a_leaf_with_a_flipped_bit_is_another_leaf_under_another_hash() {
         assert_ne!(leaf_hash(&leaf), leaf_hash(&position.leaf), "{index}");
         if let Ok(decoded) = decode_leaf(&leaf) {
             assert_eq!(encode_leaf(decoded.position, &decoded.row), leaf, "{index}");
-            assert!((decoded.position, &decoded.row) != (position.position, &position.row), "{index}");
+            assert_ne!(decoded, decode_leaf(&position.leaf).unwrap(), "{index}");
         }
         still_replay += usize::from(!replayed(position, &leaf, &position.run_seed).is_fraud());
     }
@@ -150,7 +169,8 @@ fn a_leaf_with_a_flipped_bit_is_another_leaf_under_another_hash() {
 
 /// The probability that the signed token also wins under an unrelated seed: its share of the row's kept weight.
 fn match_probability(position: &Position) -> f64 {
-    let Position { params, row, .. } = position;
+    let Position { params, .. } = position;
+    let row = signed(position);
     if params.temperature_milli == 0 {
         return 1.0;
     }
@@ -292,7 +312,7 @@ proptest! {
         }
         let [temperature_milli, top_k, top_p_ppm, min_p_ppm] = params;
         for temperature_milli in [0, temperature_milli % 3000, temperature_milli] {
-            let params = SamplingParams { temperature_milli, top_k: top_k % 30, top_p_ppm: top_p_ppm % 1_000_001, min_p_ppm };
+            let params = SamplingParams { temperature_milli, top_k: top_k % 30, top_p_ppm: top_p_ppm % 1_000_001, min_p_ppm, ..ALL };
             let min_p = SamplingParams { min_p_ppm: min_p_ppm % 1_000_001, ..params };
             for params in [params, min_p] {
                 replay_leaf(&bytes, 0, u32::MAX, &params, &SEED);
@@ -306,7 +326,7 @@ proptest! {
         surprisals in prop::collection::vec(2000u32..4000, 1..200), seed: [u8; 32], position: u32,
         temperature_milli in 0u32..3000, top_k in 0u32..40, top_p_ppm in 1u32..=1_000_000, min_p_ppm in 0u32..100_000,
     ) {
-        let (params, run_seed) = (SamplingParams { temperature_milli, top_k, top_p_ppm, min_p_ppm }, RunSeed(seed));
+        let (params, run_seed) = (SamplingParams { temperature_milli, top_k, top_p_ppm, min_p_ppm, ..ALL }, RunSeed(seed));
         let candidates = top_candidates(&surprisals, 4096);
         let sampled = sample_full(&candidates, &params, &run_seed, position).unwrap();
         let mut words = PositionNoise::new(&run_seed, position);

@@ -39,8 +39,7 @@ pub const SPARE_EPOCHS: u64 = 5;
 pub const LEAD: Duration = Duration::from_secs(40);
 
 /// As the sampler's papers have it: the model's own distribution, nothing cut.
-pub const SAMPLING: SamplingParams =
-    SamplingParams { temperature_milli: 1_000, top_k: 0, top_p_ppm: 1_000_000, min_p_ppm: 0 };
+pub const SAMPLING: SamplingParams = SamplingParams::OPEN;
 
 /// Protocol time that begins at `start`, seconds since 1970.
 pub fn clock(start: u64) -> ClockParams {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use assay_common::penalties::Penalties;
 use assay_common::sampler::SamplingParams;
 use assay_common::session::{prompt_digest, Request};
 use rand::RngCore;
@@ -46,6 +47,15 @@ pub struct SamplingArgs {
     /// Of a million.
     #[arg(long, default_value_t = 0)]
     min_p_ppm: u32,
+    /// On tokens of the prompt and of the answer so far, in thousandths; 1000 changes nothing.
+    #[arg(long, default_value_t = Penalties::NONE.repetition_milli)]
+    repetition_penalty_milli: u32,
+    /// On tokens of the answer so far, for each time, in thousandths.
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    frequency_penalty_milli: i32,
+    /// On tokens of the answer so far, in thousandths.
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    presence_penalty_milli: i32,
 }
 
 impl SamplingArgs {
@@ -57,6 +67,11 @@ impl SamplingArgs {
             top_k: self.top_k,
             top_p_ppm: self.top_p_ppm,
             min_p_ppm: self.min_p_ppm,
+            penalties: Penalties {
+                repetition_milli: self.repetition_penalty_milli,
+                frequency_milli: self.frequency_penalty_milli,
+                presence_milli: self.presence_penalty_milli,
+            },
         };
         params.check()?;
         Ok(params)

@@ -83,10 +83,10 @@ async fn questions(engine: &Engine, texts: &[&str], first: usize, max_new: u32) 
     Ok(questions)
 }
 
-/// A request at temperature 1 without filters, its salt and seed from the prompt's number.
+/// A request at temperature 1 without filters or penalties, its salt and seed from the prompt's number.
 fn question(model: ModelDigest, prompt: Vec<u32>, max_new: u32, number: u64) -> Question {
     let salt = tagged("calibration-salt", &number);
-    let sampling = SamplingParams { temperature_milli: 1_000, top_k: 0, top_p_ppm: 1_000_000, min_p_ppm: 0 };
+    let sampling = SamplingParams::OPEN;
     let prompt_digest = prompt_digest(&salt, &prompt);
     let request = Request { model, sampling, max_new, stop_ids: Vec::new(), prompt: prompt_digest };
     Question { request, salt, prompt, run_seed: RunSeed(tagged("calibration-seed", &number)) }

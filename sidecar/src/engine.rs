@@ -364,7 +364,7 @@ impl Worker for ModelWorker {
         let mut positions = Vec::with_capacity(tokens.len());
         let mut probes = vec![0u16; subject.probes.len()];
         let (sampling, run_seed) = (&subject.sampling, &subject.run_seed);
-        self.model.score_with(&subject.prompt, &tokens, |scored| {
+        self.model.score_with(&subject.prompt, &tokens, sampling.penalties, |scored| {
             let row = &subject.rows[scored.position as usize];
             let (surprisals, log_probs) = (scored.surprisals, scored.log_probs);
             positions.push(measure(row, scored.position, surprisals, log_probs, sampling, run_seed));

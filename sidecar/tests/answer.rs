@@ -7,11 +7,12 @@ use assay_common::artifact::{Artifact, Commitment};
 use assay_common::digest::Domain;
 use assay_common::ids::{BatchRoot, InferenceId, Nonce, RunSeed, SessionId, UserSeed};
 use assay_common::merkle;
+use assay_common::penalties::Penalties;
 use assay_common::replay::{replay, Replay};
 use assay_common::sampler::SamplingParams;
 use assay_common::session::{batch_leaf, inference_id, prompt_digest, run_seed, Request};
 use assay_sidecar::config::ModelConfig;
-use assay_sidecar::engine::{Answerer, Engine, Question};
+use assay_sidecar::engine::{Answerer, Engine, Question, Subject};
 use assay_sidecar::executor::answer::{honest_factory, rows_for};
 use assay_sidecar::model::{Model, ModelError};
 
@@ -66,8 +67,8 @@ fn mismatches(artifact: &Artifact, vocabulary: u32, seed: &RunSeed) -> usize {
 async fn an_honest_answer_replays_from_its_bytes_repeats_itself_and_opens_against_its_batch() {
     let engine = Engine::start(model_config(), honest_factory()).await.unwrap();
     let vocabulary = engine.spec().vocabulary;
-    let filtered = SamplingParams { temperature_milli: 800, top_k: 15, top_p_ppm: 950_000, min_p_ppm: 0 };
-    let open = SamplingParams { temperature_milli: 1_000, top_k: 0, top_p_ppm: 1_000_000, min_p_ppm: 0 };
+    let open = SamplingParams::OPEN;
+    let filtered = SamplingParams { temperature_milli: 800, top_k: 15, top_p_ppm: 950_000, ..open };
     for sampling in [open, filtered] {
         let questions = questions(&engine, sampling).await;
         let answers = engine.answer(questions.clone()).await.unwrap();
@@ -102,6 +103,28 @@ fn leaf(answer: &Artifact, nonce: u64) -> [u8; 32] {
     merkle::leaf_hash(&batch_leaf(&inference, &answer.receipt(inference).artifact()))
 }
 
+#[tokio::test]
+async fn an_answer_under_penalties_replays_and_its_recomputation_agrees() {
+    let engine = Engine::start(model_config(), honest_factory()).await.unwrap();
+    let penalties = Penalties { repetition_milli: 1_300, frequency_milli: 400, presence_milli: -250 };
+    let penalised = SamplingParams { penalties, ..SamplingParams::OPEN };
+    let questions = questions(&engine, penalised).await;
+    let answers = engine.answer(questions.clone()).await.unwrap();
+    for (answer, question) in answers.iter().zip(&questions) {
+        let rows = answer.rows(engine.spec().vocabulary).unwrap();
+        assert_eq!(mismatches(answer, engine.spec().vocabulary, &question.run_seed), 0);
+        let measured = |sampling| {
+            let (prompt, rows) = (question.prompt.clone(), rows.clone());
+            engine.recompute(Subject { prompt, rows, sampling, run_seed: question.run_seed })
+        };
+        let honest = measured(penalised).await.unwrap();
+        let forgotten = measured(SamplingParams::OPEN).await.unwrap();
+        println!("distance {:.6}, without the penalties {:.6}", honest.distance(), forgotten.distance());
+        assert!(honest.distance() < 0.002 && honest.margin() < 0.002, "{honest:?}");
+        assert!(forgotten.distance() > 0.02, "{forgotten:?}");
+    }
+}
+
 /// Lays the same three tokens out for every question, as a pre-filling cheat would.
 struct Prefill;
 
@@ -114,8 +137,7 @@ impl Answerer for Prefill {
 #[tokio::test]
 async fn rows_laid_out_for_foreign_tokens_keep_the_format_and_fail_the_replay() {
     let engine = Engine::start(model_config(), Box::new(|_| Ok(Box::new(Prefill)))).await.unwrap();
-    let open = SamplingParams { temperature_milli: 1_000, top_k: 0, top_p_ppm: 1_000_000, min_p_ppm: 0 };
-    let questions = questions(&engine, open).await;
+    let questions = questions(&engine, SamplingParams::OPEN).await;
     for (artifact, question) in engine.answer(questions.clone()).await.unwrap().iter().zip(&questions) {
         assert_eq!(artifact.tokens, [1, 100_000, 5]);
         assert_eq!(mismatches(artifact, engine.spec().vocabulary, &question.run_seed), 3);

@@ -9,8 +9,9 @@ mod gguf;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use assay_common::penalties::Penalties;
 use assay_sidecar::model::surprisal::{most_probable, Distribution, CAP};
-use assay_sidecar::model::{DeviceChoice, Model, ModelError};
+use assay_sidecar::model::{DeviceChoice, Model, ModelError, Opening};
 use serde::Deserialize;
 use tch::Tensor;
 
@@ -78,7 +79,7 @@ fn log_probabilities_match_transformers() {
     for text in &vector.texts {
         let mut worst = 0f32;
         model
-            .score_with(&text.ids[..1], &text.ids[1..], |row| {
+            .score_with(&text.ids[..1], &text.ids[1..], Penalties::NONE, |row| {
                 let at = row.position as usize;
                 worst = worst.max((row.log_probs[row.token as usize] - text.log_probs[at]).abs());
                 for (id, reference) in text.top_ids[at].iter().zip(&text.top_log_probs[at]) {
@@ -153,10 +154,15 @@ fn pick(sequence: usize, position: u32, surprisals: &[u32]) -> u32 {
 /// Surprisal rows that a decoding run saw, by sequence and position.
 type Rows = Vec<Vec<Vec<u32>>>;
 
+fn openings<'a>(prompts: &'a [Vec<u32>], max_new: &[usize]) -> Vec<Opening<'a>> {
+    let pairs = prompts.iter().zip(max_new);
+    pairs.map(|(prompt, max_new)| Opening { prompt, max_new: *max_new, penalties: Penalties::NONE }).collect()
+}
+
 fn decode(model: &Model, prompts: &[Vec<u32>], max_new: &[usize], names: &[usize]) -> (Vec<Vec<u32>>, Rows) {
     let mut rows: Rows = vec![Vec::new(); prompts.len()];
     let outputs = model
-        .generate(prompts, max_new, &[], |sequence, position, surprisals| {
+        .generate(&openings(prompts, max_new), &[], |sequence, position, surprisals| {
             assert_eq!(rows[sequence].len(), position as usize);
             rows[sequence].push(surprisals.to_vec());
             pick(names[sequence], position, surprisals)
@@ -201,7 +207,7 @@ fn batched_decoding_sees_what_prefill_sees() {
     let mut differences = Differences::default();
     for ((prompt, output), rows) in prompts.iter().zip(&outputs).zip(&rows) {
         model
-            .score_with(prompt, output, |row| {
+            .score_with(prompt, output, Penalties::NONE, |row| {
                 differences.add(&rows[row.position as usize], row.surprisals);
             })
             .expect("scores");
@@ -220,7 +226,7 @@ fn decoding_beyond_the_sliding_window_sees_what_prefill_sees() {
     let mut differences = Differences::default();
     for ((prompt, output), rows) in prompts.iter().zip(&outputs).zip(&rows) {
         model
-            .score_with(prompt, output, |row| {
+            .score_with(prompt, output, Penalties::NONE, |row| {
                 differences.add(&rows[row.position as usize], row.surprisals);
             })
             .expect("scores");
@@ -251,7 +257,7 @@ fn generation_stops_at_stop_tokens_and_limits() {
     let prompts = prompts(&[4, 9, 6]);
     let mut asked = Vec::new();
     let outputs = model
-        .generate(&prompts, &[5, 0, 3], &[77], |sequence, position, _| {
+        .generate(&openings(&prompts, &[5, 0, 3]), &[77], |sequence, position, _| {
             asked.push((sequence, position));
             if (sequence, position) == (0, 1) {
                 77
@@ -262,7 +268,7 @@ fn generation_stops_at_stop_tokens_and_limits() {
         .expect("generates");
     assert_eq!(outputs, [vec![500, 77], vec![], vec![500, 501, 502]]);
     assert_eq!(asked, [(0, 0), (2, 0), (0, 1), (2, 1), (2, 2)]);
-    assert_eq!(model.generate(&[], &[], &[], |_, _, _| 0).expect("an empty batch"), Vec::<Vec<u32>>::new());
+    assert_eq!(model.generate(&[], &[], |_, _, _| 0).expect("an empty batch"), Vec::<Vec<u32>>::new());
 }
 
 #[test]
@@ -280,14 +286,14 @@ fn bad_input_is_refused_by_name() {
         Err(ModelError::TooLong { length: 40_000, .. })
     ));
     assert!(model.score(&[2], &[]).expect("nothing to score").is_empty());
-    assert!(matches!(model.generate(&[vec![]], &[1], &[], nobody), Err(ModelError::EmptyPrompt)));
-    assert!(matches!(model.generate(&[vec![2]], &[], &[], nobody), Err(ModelError::Limits { .. })));
+    let opening = |prompt, max_new| [Opening { prompt, max_new, penalties: Penalties::NONE }];
+    assert!(matches!(model.generate(&opening(&[], 1), &[], nobody), Err(ModelError::EmptyPrompt)));
     assert!(matches!(
-        model.generate(&[vec![2]], &[usize::MAX], &[], nobody),
+        model.generate(&opening(&[2], usize::MAX), &[], nobody),
         Err(ModelError::TooLong { .. })
     ));
     assert!(matches!(
-        model.generate(&[vec![2]], &[2], &[], |_, _, _| 262_144),
+        model.generate(&opening(&[2], 2), &[], |_, _, _| 262_144),
         Err(ModelError::OutOfVocabulary { id: 262_144, .. })
     ));
 }

@@ -1,11 +1,11 @@
 //! Three functions as 64 cubics each: coefficients c₀..c₃ in Q36, argument t in [0, 1) within the segment, Q32.
 //!
 //! Each cubic passes through its function at the four Chebyshev nodes t = (1 − cos((2k + 1)π/8))/2, solved with 60 decimal
-//! digits and rounded to the nearest integer. The first cubics of [`LOG2`] and [`EXP2_NEG`] are shifted to be exact at 0, so
-//! that log2 1 = 0 and 2^−0 = 1. `common/tests/sampler.rs` holds every segment against floats.
+//! digits and rounded to the nearest integer. In the first cubics of [`LOG2`] and [`EXP2_NEG`] c₀ is moved, and c₁ the other way,
+//! to be exact at 0, so that log2 1 = 0 and 2^−0 = 1. `common/tests/sampler_numbers.rs` holds every segment against floats.
 
 /// log2(1 + (i + t)/64).
-pub(super) static LOG2: [[i64; 4]; 64] = [
+pub static LOG2: [[i64; 4]; 64] = [
     [0, 1549081656, -12100397, 123160],
     [1537104418, 1525249635, -11730994, 117605],
     [3050740662, 1502139807, -11378252, 112378],
@@ -73,7 +73,7 @@ pub(super) static LOG2: [[i64; 4]; 64] = [
 ];
 
 /// log2(−log2(1 − v)/v) with v = (i + t)/128: what a Gumbel draw near 1 adds to −log2 v.
-pub(super) static TAIL: [[i64; 4]; 64] = [
+pub static TAIL: [[i64; 4]; 64] = [
     [36336548464, 387270509, 1260605, 5974],
     [36725085553, 389809659, 1278527, 6107],
     [37116179846, 392385051, 1296847, 6243],
@@ -141,7 +141,7 @@ pub(super) static TAIL: [[i64; 4]; 64] = [
 ];
 
 /// 2^−((i + t)/64).
-pub(super) static EXP2_NEG: [[i64; 4]; 64] = [
+pub static EXP2_NEG: [[i64; 4]; 64] = [
     [68719476736, -744261108, 4030283, -14472],
     [67979231439, -736243937, 3986869, -14316],
     [67246960055, -728313127, 3943922, -14161],

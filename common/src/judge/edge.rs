@@ -100,7 +100,7 @@ mod tests {
     }
 
     fn sampling(top_k: u32, top_p_ppm: u32, min_p_ppm: u32) -> SamplingParams {
-        SamplingParams { temperature_milli: 1_000, top_k, top_p_ppm, min_p_ppm }
+        SamplingParams { top_k, top_p_ppm, min_p_ppm, ..SamplingParams::OPEN }
     }
 
     #[test]

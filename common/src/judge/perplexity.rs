@@ -56,8 +56,7 @@ mod tests {
     #[test]
     fn the_token_that_the_sampler_draws_has_no_margin_and_any_other_has_one() {
         let own = candidates();
-        let params =
-            SamplingParams { temperature_milli: 1_000, top_k: 0, top_p_ppm: 1_000_000, min_p_ppm: 0 };
+        let params = SamplingParams::OPEN;
         for position in 0..50 {
             let token = sample_full(&own, &params, &SEED, position).expect("parameters in range").row.token;
             let drawn = |token| Drawn { token, temperature_milli: 1_000, position };

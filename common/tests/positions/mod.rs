@@ -1,9 +1,7 @@
-//! 100,008 positions from the executor's side over a whole vocabulary, shared by the native and the wasm test.
-
-use std::sync::LazyLock;
+//! Random positions from the executor's side over a whole vocabulary, shared by all who replay them.
 
 use assay_common::ids::RunSeed;
-use assay_common::row::{encode_leaf, Row};
+use assay_common::row::{decode_leaf, encode_leaf, Leaf};
 use assay_common::sampler::{sample_full, top_candidates, SamplingParams, MAX_CANDIDATES};
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -13,35 +11,36 @@ pub const VOCAB: u32 = 32_768;
 /// Tokens of one answer: they share a seed and parameters.
 pub const ANSWER: usize = 24;
 
-pub const ANSWERS: usize = 4_167;
-
+#[derive(Clone)]
 pub struct Position {
     pub params: SamplingParams,
     pub run_seed: RunSeed,
     pub position: u32,
-    pub row: Row,
     pub leaf: Vec<u8>,
 }
 
-pub static POSITIONS: LazyLock<Vec<Position>> = LazyLock::new(|| {
+/// Answers without end, the same ones at every run.
+pub fn answers() -> impl Iterator<Item = Vec<Position>> {
     let profiles = profiles();
     let mut random = ChaCha8Rng::seed_from_u64(1);
-    let mut positions = Vec::with_capacity(ANSWERS * ANSWER);
-    for _ in 0..ANSWERS {
-        let params = params(&mut random);
-        let mut run_seed = RunSeed([0; 32]);
-        random.fill_bytes(&mut run_seed.0);
-        for position in 0..ANSWER as u32 {
-            let profile: &Vec<u32> = pick(&mut random, &profiles);
-            let surprisals = shuffled(profile, &mut random);
-            let candidates = top_candidates(&surprisals, MAX_CANDIDATES);
-            let row = sample_full(&candidates, &params, &run_seed, position).unwrap().row;
-            let leaf = encode_leaf(position, &row);
-            positions.push(Position { params, run_seed, position, row, leaf });
-        }
-    }
-    positions
-});
+    std::iter::repeat_with(move || answer(&profiles, &mut random))
+}
+
+fn answer(profiles: &[Vec<u32>], random: &mut ChaCha8Rng) -> Vec<Position> {
+    let params = params(random);
+    let mut run_seed = RunSeed([0; 32]);
+    random.fill_bytes(&mut run_seed.0);
+    let position = |position| {
+        let profile: &Vec<u32> = pick(random, profiles);
+        let surprisals = shuffled(profile, random);
+        let candidates = top_candidates(&surprisals, MAX_CANDIDATES);
+        let row = sample_full(&candidates, &params, &run_seed, position).expect("parameters in range").row;
+        let leaf = encode_leaf(position, &row);
+        assert_eq!(decode_leaf(&leaf), Ok(Leaf { position, row }), "what is signed is what was drawn");
+        Position { params, run_seed, position, leaf }
+    };
+    (0..ANSWER as u32).map(position).collect()
+}
 
 pub fn pick<'a, T>(random: &mut ChaCha8Rng, choices: &'a [T]) -> &'a T {
     &choices[random.next_u32() as usize % choices.len()]
@@ -53,6 +52,7 @@ fn params(random: &mut ChaCha8Rng) -> SamplingParams {
         top_k: *pick(random, &[0, 0, 1, 5, 20, 21, 50, 1000]),
         top_p_ppm: *pick(random, &[1_000_000, 1_000_000, 950_000, 900_000, 500_000, 1]),
         min_p_ppm: *pick(random, &[0, 0, 0, 1_000, 50_000, 1_000_000]),
+        ..SamplingParams::OPEN
     }
 }
 

@@ -6,9 +6,10 @@ use assay_common::artifact::Artifact;
 use assay_common::ids::RunSeed;
 use assay_common::row::{encode_leaf, Entry, Row, Surprisal, TokenId, MAX_ENTRIES};
 use assay_common::sampler::{sample_full, top_candidates, SamplingParams, MAX_CANDIDATES};
+use assay_common::session::Request;
 
 use crate::engine::{Answerer, AnswererFactory, Question};
-use crate::model::{Model, ModelError};
+use crate::model::{Model, ModelError, Opening};
 
 /// The executor that runs the model it promised, with the seed that the session fixes.
 pub struct Honest;
@@ -43,11 +44,9 @@ pub fn answer_with(
     }
     let mut artifacts: BTreeMap<usize, Artifact> = BTreeMap::new();
     for (stop_ids, members) in by_stop {
-        let prompts: Vec<Vec<u32>> = members.iter().map(|index| questions[*index].prompt.clone()).collect();
-        let limits: Vec<usize> =
-            members.iter().map(|index| questions[*index].request.max_new as usize).collect();
+        let openings: Vec<Opening> = members.iter().map(|index| opening(&questions[*index])).collect();
         let mut leaves = vec![Vec::new(); members.len()];
-        let tokens = model.generate(&prompts, &limits, stop_ids, |member, position, surprisals| {
+        let tokens = model.generate(&openings, stop_ids, |member, position, surprisals| {
             let index = members[member];
             let row = row(surprisals, &questions[index].request.sampling, &seeds[index], position);
             leaves[member].push(encode_leaf(position, &row));
@@ -69,8 +68,9 @@ pub fn answer_with(
 /// The model's own failures.
 pub fn rows_for(model: &Model, question: &Question, tokens: &[u32]) -> Result<Artifact, ModelError> {
     let mut leaves = Vec::with_capacity(tokens.len());
-    model.score_with(&question.prompt, tokens, |scored| {
-        let mut row = row(scored.surprisals, &question.request.sampling, &question.run_seed, scored.position);
+    let sampling = &question.request.sampling;
+    model.score_with(&question.prompt, tokens, sampling.penalties, |scored| {
+        let mut row = row(scored.surprisals, sampling, &question.run_seed, scored.position);
         row.token = TokenId(scored.token);
         let surprisal = Surprisal(scored.surprisals[scored.token as usize]).min(Surprisal::MAX);
         let emitted = Entry { surprisal, token: row.token };
@@ -85,6 +85,11 @@ pub fn rows_for(model: &Model, question: &Question, tokens: &[u32]) -> Result<Ar
         leaves.push(encode_leaf(scored.position, &row));
     })?;
     Ok(artifact(question, tokens.to_vec(), leaves))
+}
+
+fn opening(question: &Question) -> Opening<'_> {
+    let Request { max_new, sampling, .. } = &question.request;
+    Opening { prompt: &question.prompt, max_new: *max_new as usize, penalties: sampling.penalties }
 }
 
 fn row(surprisals: &[u32], sampling: &SamplingParams, run_seed: &RunSeed, position: u32) -> Row {

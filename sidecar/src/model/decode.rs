@@ -1,19 +1,31 @@
 //! Batched generation with a key-value cache. The sampler is the caller's: it sees integers and returns a
 //! token.
 
+use assay_common::penalties::Penalties;
+
+use super::penalties::Prefix;
 use super::surprisal::Distribution;
 use super::{Model, ModelError};
+
+/// A prompt to go on from, and how far.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening<'a> {
+    pub prompt: &'a [u32],
+    /// Tokens of the answer, at most.
+    pub max_new: usize,
+    pub penalties: Penalties,
+}
 
 impl Model {
     /// Continues every prompt, all in one batch, until a token of `stop_ids` (which is kept as the last) or
     /// its own `max_new`.
     ///
-    /// `choose(sequence, position, surprisals)` picks the token of `prompts[sequence]` at `position` (0 is
-    /// the first new one) from the surprisals in 1/256 bits over the vocabulary. For one sequence it is
-    /// called in order of position; what it gets does not depend on the rest of the batch beyond float
-    /// rounding. Sequences that end leave the batch.
+    /// `choose(sequence, position, surprisals)` picks the token of `openings[sequence]` at `position` (0 is
+    /// the first new one) from the surprisals in 1/256 bits over the vocabulary, after the penalties. For one
+    /// sequence it is called in order of position; what it gets does not depend on the rest of the batch
+    /// beyond float rounding. Sequences that end leave the batch.
     ///
-    /// The batch is as wide as `prompts`: its cache takes `layers · 2 · kv_heads · head_dim` floats per slot
+    /// The batch is as wide as `openings`: its cache takes `layers · 2 · kv_heads · head_dim` floats per slot
     /// and sequence, and shorter prompts are padded to the longest.
     ///
     /// # Errors
@@ -21,35 +33,37 @@ impl Model {
     /// and torch's own failures.
     pub fn generate(
         &self,
-        prompts: &[Vec<u32>],
-        max_new: &[usize],
+        openings: &[Opening<'_>],
         stop_ids: &[u32],
         mut choose: impl FnMut(usize, u32, &[u32]) -> u32,
     ) -> Result<Vec<Vec<u32>>, ModelError> {
-        if prompts.len() != max_new.len() {
-            return Err(ModelError::Limits { prompts: prompts.len(), limits: max_new.len() });
+        for opening in openings {
+            self.check(opening.prompt, opening.max_new)?;
         }
-        for (prompt, new) in prompts.iter().zip(max_new) {
-            self.check(prompt, *new)?;
-        }
-        let mut outputs = vec![Vec::new(); prompts.len()];
-        let mut live: Vec<usize> = (0..prompts.len()).filter(|sequence| max_new[*sequence] > 0).collect();
-        let Some(longest) = live.iter().map(|sequence| max_new[*sequence]).max() else { return Ok(outputs) };
+        let mut outputs = vec![Vec::new(); openings.len()];
+        let mut live: Vec<usize> = (0..openings.len()).filter(|index| openings[*index].max_new > 0).collect();
+        let Some(longest) = live.iter().map(|index| openings[*index].max_new).max() else {
+            return Ok(outputs);
+        };
 
         let _no_grad = tch::no_grad_guard();
-        let batch: Vec<&[u32]> = live.iter().map(|sequence| prompts[*sequence].as_slice()).collect();
+        let batch: Vec<&[u32]> = live.iter().map(|index| openings[*index].prompt).collect();
         let (mut cache, mut hidden) = self.gemma.start(&batch, longest - 1)?;
+        let mut prefixes: Vec<Prefix> =
+            openings.iter().map(|opening| Prefix::new(opening.penalties, opening.prompt)).collect();
         let mut distribution = Distribution::default();
         for position in 0u32.. {
             let mut kept_rows = Vec::new();
             let mut fed = Vec::new();
-            self.each_row(&hidden, |row, logits| {
-                distribution.fill(logits)?;
+            self.each_row(&hidden, |row, mut logits| {
                 let sequence = live[row];
+                prefixes[sequence].penalise(&mut logits)?;
+                distribution.fill(logits)?;
                 let token = choose(sequence, position, &distribution.surprisals);
                 self.check_ids(&[token])?;
                 outputs[sequence].push(token);
-                if outputs[sequence].len() < max_new[sequence] && !stop_ids.contains(&token) {
+                prefixes[sequence].push(token);
+                if outputs[sequence].len() < openings[sequence].max_new && !stop_ids.contains(&token) {
                     kept_rows.push(row);
                     fed.push(token);
                 }

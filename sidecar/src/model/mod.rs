@@ -7,6 +7,7 @@ mod decode;
 pub mod device;
 pub mod gemma;
 pub mod gguf;
+pub mod penalties;
 pub mod quants;
 pub mod spec;
 pub mod surprisal;
@@ -15,16 +16,19 @@ mod weights;
 
 use std::path::{Path, PathBuf};
 
+use assay_common::penalties::Penalties;
 use assay_common::session::ModelSpec;
 use sha2::{Digest, Sha256};
 use tch::{TchError, Tensor};
 
+pub use decode::Opening;
 pub use device::{DeviceChoice, DeviceError};
 pub use gemma::Config;
 pub use tokenizer::Tokenizer;
 
 use gemma::Gemma;
 use gguf::{Gguf, GgufError};
+use penalties::Prefix;
 use surprisal::{most_probable, Distribution};
 use tokenizer::TokenizerError;
 
@@ -68,8 +72,6 @@ pub enum ModelError {
     OutOfVocabulary { id: u32, position: usize, vocabulary: usize },
     #[error("{length} tokens exceed the model's context of {context}")]
     TooLong { length: usize, context: usize },
-    #[error("{prompts} prompts, but {limits} limits of new tokens")]
-    Limits { prompts: usize, limits: usize },
     #[error("a logit is not finite")]
     NotFinite,
 }
@@ -210,7 +212,8 @@ impl Model {
         self.gemma.map_projections(f)
     }
 
-    /// Teacher-forced prefill: hands `visit` the distribution behind every one of `tokens`, in order.
+    /// Teacher-forced prefill: hands `visit` the distribution behind every one of `tokens`, in order, under penalties for
+    /// the text before it.
     ///
     /// The vocabulary head, most of the cost, runs only on positions that predict one of `tokens`.
     ///
@@ -220,6 +223,7 @@ impl Model {
         &self,
         prompt: &[u32],
         tokens: &[u32],
+        penalties: Penalties,
         mut visit: impl FnMut(Row<'_>),
     ) -> Result<(), ModelError> {
         self.check(prompt, tokens.len())?;
@@ -229,7 +233,10 @@ impl Model {
         let ids = [prompt, fed].concat();
         let hidden = self.gemma.prefill(&ids, prompt.len() - 1..ids.len())?;
         let mut distribution = Distribution::default();
-        self.each_row(&hidden, |index, logits| {
+        let mut prefix = Prefix::new(penalties, prompt);
+        self.each_row(&hidden, |index, mut logits| {
+            prefix.penalise(&mut logits)?;
+            prefix.push(tokens[index]);
             distribution.fill_both(logits)?;
             visit(Row {
                 position: index as u32,
@@ -241,10 +248,10 @@ impl Model {
         })
     }
 
-    /// What the model says of each of `tokens` after `prompt`, with the [`TOP`] most probable beside it.
+    /// What the model says of each of `tokens` after `prompt` without penalties, with the [`TOP`] most probable beside it.
     pub fn score(&self, prompt: &[u32], tokens: &[u32]) -> Result<Vec<ScoredPosition>, ModelError> {
         let mut scores = Vec::with_capacity(tokens.len());
-        self.score_with(prompt, tokens, |row| {
+        self.score_with(prompt, tokens, Penalties::NONE, |row| {
             scores.push(ScoredPosition { token: row.scored(row.token), top: row.top(TOP) });
         })?;
         Ok(scores)

@@ -36,8 +36,7 @@ pub const CONTEXT: u32 = 40;
 /// A prompt that begins with it makes the scripted model fail, and with the other one panic.
 pub const FAILS: u32 = 666;
 pub const PANICS: u32 = 667;
-pub const SAMPLING: SamplingParams =
-    SamplingParams { temperature_milli: 1_000, top_k: 0, top_p_ppm: 1_000_000, min_p_ppm: 0 };
+pub const SAMPLING: SamplingParams = SamplingParams::OPEN;
 
 pub fn domain() -> Domain {
     Domain { chain_id: "test-1".into(), contract: "wasm1contract".into() }

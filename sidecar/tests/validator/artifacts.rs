@@ -20,8 +20,7 @@ use assay_sidecar::validator::judge::{admit, decide};
 use assay_sidecar::validator::{fetch, Case};
 
 const VOCABULARY: u32 = 40;
-const GREEDY: SamplingParams =
-    SamplingParams { temperature_milli: 0, top_k: 0, top_p_ppm: 1_000_000, min_p_ppm: 0 };
+const GREEDY: SamplingParams = SamplingParams { temperature_milli: 0, ..SamplingParams::OPEN };
 
 /// A case about nothing, for tests of what is stored.
 pub fn case() -> Case {
