@@ -98,6 +98,7 @@ impl Member<'_> {
     fn config(&self) -> ChainConfig {
         ChainConfig {
             rpc: self.rpc.to_owned(),
+            rpc_fallbacks: Vec::new(),
             chain_id: CHAIN_ID.into(),
             contract: self.contract.clone(),
             key_file: self.participant.key_file.clone(),

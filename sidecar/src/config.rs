@@ -26,6 +26,9 @@ pub struct Config {
 pub struct ChainConfig {
     /// The chain's RPC, such as `http://127.0.0.1:26657`.
     pub rpc: String,
+    /// The RPC of other nodes, each of which takes over while the one before it is out of reach.
+    #[serde(default)]
+    pub rpc_fallbacks: Vec<String>,
     pub chain_id: String,
     /// The contract's address.
     pub contract: String,
@@ -42,6 +45,13 @@ pub struct ChainConfig {
     /// Time between two looks at the chain; new blocks wake the node earlier.
     #[serde(default = "default_poll", with = "humantime_serde")]
     pub poll: Duration,
+}
+
+impl ChainConfig {
+    /// Every RPC that may be asked, the first choice first.
+    pub fn rpcs(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.rpc).chain(&self.rpc_fallbacks).map(String::as_str)
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

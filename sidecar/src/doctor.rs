@@ -7,7 +7,7 @@ use assay_common::msg::{ModelResponse, NodeResponse, QueryMsg};
 
 use crate::calibrate;
 use crate::chain::{Account, Chain};
-use crate::config::Config;
+use crate::config::{ChainConfig, Config};
 use crate::engine::Engine;
 use crate::executor::answer::honest_factory;
 use crate::model::LIBTORCH_VERSION;
@@ -24,6 +24,9 @@ pub async fn run(config: &Config) -> ExitCode {
     };
     let account = Account::load(&config.chain.key_file, &config.chain.address_prefix);
     say("key", account.as_ref().map(|a| a.address().to_string()).map_err(|e| anyhow::anyhow!("{e}")));
+    for rpc in config.chain.rpcs() {
+        say("rpc", rpc_line(&config.chain, rpc).await);
+    }
     let chain = Chain::connect(&config.chain).await;
     match &chain {
         Ok(chain) => say("chain", chain_line(chain).await),
@@ -50,6 +53,13 @@ pub async fn run(config: &Config) -> ExitCode {
     } else {
         ExitCode::from(1)
     }
+}
+
+/// One node by itself, whether it is in use or a fallback.
+async fn rpc_line(config: &ChainConfig, rpc: &str) -> Result<String> {
+    let alone = ChainConfig { rpc: rpc.into(), rpc_fallbacks: Vec::new(), ..config.clone() };
+    let height = Chain::connect(&alone).await?.height().await?;
+    Ok(format!("{rpc} at height {height}"))
 }
 
 async fn chain_line(chain: &Chain) -> Result<String> {

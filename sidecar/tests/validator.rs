@@ -5,6 +5,8 @@
 mod accounts;
 #[path = "validator/artifacts.rs"]
 mod artifacts;
+#[path = "validator/failover.rs"]
+mod failover;
 #[path = "validator/jobs.rs"]
 mod jobs;
 #[path = "validator/node.rs"]

@@ -1,6 +1,7 @@
 //! The chain as a node sees it: queries and events, an account, and transactions.
 
 pub mod account;
+mod endpoints;
 pub mod rpc;
 pub mod tx;
 

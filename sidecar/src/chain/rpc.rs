@@ -1,31 +1,22 @@
-//! Queries and events over a node's RPC; the websocket is only [a wake-up call](Chain::wake_on_blocks).
+//! Queries and events over the RPC of the chain's nodes; the websocket is only [a wake-up call](Chain::wake_on_blocks).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use assay_common::digest::Domain;
 use assay_common::event::{Event, EventError};
 use assay_common::msg::{ClockResponse, QueryMsg};
-use backon::{ExponentialBuilder, Retryable};
 use cosmos_sdk_proto::cosmwasm::wasm::v1::{QuerySmartContractStateRequest, QuerySmartContractStateResponse};
 use futures::StreamExt;
 use prost::Message;
 use serde::de::DeserializeOwned;
 use tendermint_rpc::client::CompatMode;
-use tendermint_rpc::error::ErrorDetail;
 use tendermint_rpc::query::EventType;
-use tendermint_rpc::{
-    Client, HttpClient, HttpClientUrl, SubscriptionClient, WebSocketClient, WebSocketClientUrl,
-};
+use tendermint_rpc::{Client, HttpClient, SubscriptionClient, WebSocketClient, WebSocketClientUrl};
 use tokio::sync::Notify;
 
+use super::endpoints::Endpoints;
 use crate::config::ChainConfig;
-
-/// Limit of one request to the node.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// Attempts of one read before the caller learns that the node is out of reach.
-const READ_ATTEMPTS: usize = 3;
 
 /// Why something could not be read from the chain.
 #[derive(Debug, thiserror::Error)]
@@ -37,8 +28,8 @@ pub enum ChainError {
     Unreachable { rpc: String, call: &'static str, reason: String },
     #[error("the node {rpc} is still syncing, at height {height}; start again when it has caught up")]
     Syncing { rpc: String, height: u64 },
-    #[error("the node is on chain {found}, the configuration says {expected}")]
-    WrongChain { expected: String, found: String },
+    #[error("the node {rpc} is on chain {found}, the configuration says {expected}")]
+    WrongChain { rpc: String, expected: String, found: String },
     #[error("the node {rpc} keeps no index of transactions; set `indexer = \"kv\"` in its config.toml")]
     NoIndex { rpc: String },
     #[error("the chain refuses the query {path} with code {code}: {log}")]
@@ -62,50 +53,24 @@ impl ChainError {
     }
 }
 
-/// A node of the chain and the contract on it. Clones share one connection pool.
+/// The chain's nodes and the contract on it. Clones share the connections, and the node in use.
 #[derive(Clone)]
 pub struct Chain {
-    http: HttpClient,
-    rpc: Arc<str>,
+    endpoints: Endpoints,
     domain: Arc<Domain>,
 }
 
 impl Chain {
-    /// Connects to a node that follows the right chain and has caught up with it.
+    /// Connects to a node that follows the right chain and has caught up with it: the first that answers, and from then
+    /// on the next whenever one is out of reach.
     ///
     /// # Errors
-    /// It cannot be reached, follows another chain, is still syncing, or keeps no index of transactions.
+    /// None can be reached, or the first that can follows another chain, is still syncing, or keeps no index of
+    /// transactions.
     pub async fn connect(config: &ChainConfig) -> Result<Self, ChainError> {
-        let address = |error: tendermint_rpc::Error| ChainError::Address {
-            rpc: config.rpc.clone(),
-            reason: format!("{:#}", error.trace()),
-        };
-        let url: HttpClientUrl = config.rpc.parse().map_err(address)?;
-        let http = HttpClient::builder(url)
-            .compat_mode(CompatMode::V0_38)
-            .timeout(REQUEST_TIMEOUT)
-            .build()
-            .map_err(address)?;
+        let endpoints = Endpoints::connect(config).await?;
         let domain = Domain { chain_id: config.chain_id.clone(), contract: config.contract.clone() };
-        let chain = Self { http, rpc: config.rpc.as_str().into(), domain: Arc::new(domain) };
-        chain.check().await?;
-        Ok(chain)
-    }
-
-    async fn check(&self) -> Result<(), ChainError> {
-        let status = self.read("status", || self.http.status()).await?;
-        let found = status.node_info.network.to_string();
-        if found != self.domain.chain_id {
-            return Err(ChainError::WrongChain { expected: self.domain.chain_id.clone(), found });
-        }
-        let rpc = self.rpc.to_string();
-        if status.sync_info.catching_up {
-            return Err(ChainError::Syncing { rpc, height: status.sync_info.latest_block_height.value() });
-        }
-        if !bool::from(status.node_info.other.tx_index) {
-            return Err(ChainError::NoIndex { rpc });
-        }
-        Ok(())
+        Ok(Self { endpoints, domain: Arc::new(domain) })
     }
 
     /// Chain id and contract, which everything signed is bound to.
@@ -147,8 +112,11 @@ impl Chain {
         request: &Q,
     ) -> Result<A, ChainError> {
         let bytes = request.encode_to_vec();
-        let ask = || self.http.abci_query(Some(path.to_string()), bytes.clone(), None, false);
-        let answer = self.read("abci_query", ask).await?;
+        let ask = |http: HttpClient| {
+            let (path, bytes) = (path.to_string(), bytes.clone());
+            async move { http.abci_query(Some(path), bytes, None, false).await }
+        };
+        let answer = self.endpoints.read("abci_query", ask).await?;
         if answer.code.is_err() {
             return Err(ChainError::Query { path: path.into(), code: answer.code.value(), log: answer.log });
         }
@@ -161,7 +129,7 @@ impl Chain {
     /// # Errors
     /// The node cannot be reached.
     pub async fn height(&self) -> Result<u64, ChainError> {
-        let info = self.read("abci_info", || self.http.abci_info()).await?;
+        let info = self.endpoints.read("abci_info", |http| async move { http.abci_info().await }).await?;
         Ok(info.last_block_height.value())
     }
 
@@ -170,7 +138,7 @@ impl Chain {
     /// # Errors
     /// The node cannot be reached.
     pub async fn earliest_height(&self) -> Result<u64, ChainError> {
-        let status = self.read("status", || self.http.status()).await?;
+        let status = self.endpoints.read("status", |http| async move { http.status().await }).await?;
         Ok(status.sync_info.earliest_block_height.value())
     }
 
@@ -183,7 +151,8 @@ impl Chain {
             call: "block_results",
             reason: format!("no height {height}"),
         })?;
-        let results = self.read("block_results", || self.http.block_results(at)).await?;
+        let results =
+            self.endpoints.read("block_results", |http| async move { http.block_results(at).await }).await?;
         let transactions = results.txs_results.unwrap_or_default();
         let executed = transactions.iter().filter(|tx| tx.code.is_ok()).flat_map(|tx| &tx.events);
         let all = executed.chain(&results.finalize_block_events);
@@ -209,34 +178,8 @@ impl Chain {
         Ok(ours)
     }
 
-    /// Reads with a few attempts: a node that restarts or a connection that was dropped costs a moment, no more.
-    async fn read<T, F, Fut>(&self, call: &'static str, ask: F) -> Result<T, ChainError>
-    where
-        F: FnMut() -> Fut,
-        Fut: std::future::Future<Output = Result<T, tendermint_rpc::Error>>,
-    {
-        let retries = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(100))
-            .with_max_times(READ_ATTEMPTS - 1);
-        let answer = ask.retry(retries).when(|error| !is_answer(error)).await;
-        answer.map_err(|error| self.error(call, error))
-    }
-
-    pub(super) fn error(&self, call: &'static str, error: tendermint_rpc::Error) -> ChainError {
-        match error.detail() {
-            ErrorDetail::Response(response) => {
-                ChainError::Refused { call, reason: response.source.to_string() }
-            }
-            // Its trace names the cause too.
-            _ => {
-                let reason = format!("{:#}", error.trace());
-                ChainError::Unreachable { rpc: self.rpc.to_string(), call, reason }
-            }
-        }
-    }
-
-    pub(super) fn http(&self) -> &HttpClient {
-        &self.http
+    pub(super) fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
     }
 
     /// Notifies `wake` at every new block until the subscription ends, which says nothing about the chain.
@@ -244,8 +187,9 @@ impl Chain {
     /// # Errors
     /// The websocket cannot be had, or broke.
     pub async fn wake_on_blocks(&self, wake: &Notify) -> Result<(), ChainError> {
-        let failed = |error| self.error("websocket", error);
-        let address = format!("{}/websocket", self.rpc.trim_end_matches('/').replacen("http", "ws", 1));
+        let node = self.endpoints.in_use();
+        let failed = |error| node.error("websocket", error);
+        let address = format!("{}/websocket", node.rpc.trim_end_matches('/').replacen("http", "ws", 1));
         let url: WebSocketClientUrl = address.parse().map_err(failed)?;
         let builder = WebSocketClient::builder(url).compat_mode(CompatMode::V0_38);
         let (client, driver) = builder.build().await.map_err(failed)?;
@@ -262,11 +206,6 @@ impl Chain {
             ended = listen => ended,
         }
     }
-}
-
-/// Whether the node answered, if only to refuse.
-fn is_answer(error: &tendermint_rpc::Error) -> bool {
-    matches!(error.detail(), ErrorDetail::Response(_))
 }
 
 /// Keys and values that are text; the contract writes no others.

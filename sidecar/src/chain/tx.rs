@@ -15,10 +15,12 @@ use cosmrs::tx::{Body, Fee, SignDoc, SignerInfo};
 use cosmrs::Any;
 use prost::{Message, Name};
 use serde::{Deserialize, Serialize};
-use tendermint_rpc::Client;
+use tendermint::Hash;
+use tendermint_rpc::{Client, HttpClient};
 use tokio::sync::Mutex;
 
 use super::account::Account;
+use super::endpoints::{is_answer, is_taken};
 use super::rpc::{Chain, ChainError};
 use crate::config::ChainConfig;
 
@@ -28,8 +30,7 @@ const LIFETIME_BLOCKS: u64 = 20;
 const GAS_MARGIN_PERCENT: u64 = 140;
 /// Blocks to wait for when the mempool holds transactions of this account that we do not know of.
 const SEQUENCE_TRIES: u32 = 4;
-/// Codes of the SDK (types/errors): a transaction that the mempool already has, and a wrong sequence.
-const ALREADY_IN_MEMPOOL: u32 = 19;
+/// Code of the SDK (types/errors): a wrong sequence.
 const WRONG_SEQUENCE: u32 = 32;
 /// The SDK's text for code 32: a simulation gives no code of its own.
 const WRONG_SEQUENCE_TEXT: &str = "incorrect account sequence";
@@ -161,10 +162,9 @@ impl Sender {
         persist(pending.clone()).await.map_err(TxError::Persist)?;
         // Unknown until the mempool has answered.
         *place = None;
-        let answer = self.chain.http().broadcast_tx_sync(bytes).await;
-        let answer = answer.map_err(|error| self.chain.error("broadcast_tx_sync", error))?;
+        let answer = self.chain.endpoints().broadcast(bytes).await?;
         match answer.code.value() {
-            0 | ALREADY_IN_MEMPOOL => {
+            _ if is_taken(&answer) => {
                 *place = Some(Place { sequence: at.sequence.saturating_add(1), ..at });
                 Ok(pending)
             }
@@ -181,11 +181,19 @@ impl Sender {
     /// # Errors
     /// The chain cannot be asked.
     pub async fn lookup(&self, pending: &Pending) -> Result<Option<Confirmation>, TxError> {
-        // The height first: a block that comes between the two reads must not turn inclusion into expiry.
-        let height = self.chain.height().await?;
-        let hash =
+        let hash: Hash =
             pending.hash.parse().map_err(|_| TxError::Encoding(format!("no hash: {}", pending.hash)))?;
-        match self.chain.http().tx(hash, false).await {
+        // The height first: a block that comes between the two reads must not turn inclusion into expiry. Both of the same
+        // node: one that is behind has not seen the transaction, and proves nothing about the other's height.
+        let ask = |http: HttpClient| async move {
+            let height = http.abci_info().await?.last_block_height.value();
+            match http.tx(hash, false).await {
+                Err(refusal) if is_answer(&refusal) => Ok((height, Err(refusal))),
+                found => Ok((height, Ok(found?))),
+            }
+        };
+        let (height, found) = self.chain.endpoints().read("tx", ask).await?;
+        match found {
             Ok(tx) if tx.tx_result.code.is_ok() => {
                 let at = tx.height.value();
                 let events = self.chain.decode(tx.tx_result.events.iter(), at)?;
@@ -196,7 +204,7 @@ impl Sender {
                 let (code, log) = (tx.tx_result.code.value(), tx.tx_result.log);
                 Ok(Some(Confirmation::Rejected { code, log }))
             }
-            Err(error) => match self.chain.error("tx", error) {
+            Err(refusal) => match self.chain.endpoints().in_use().error("tx", refusal) {
                 ChainError::Refused { reason, .. } if reason.contains(NOT_FOUND_TEXT) => {
                     // The index follows the block by a moment, so one more block is waited for.
                     if height <= pending.timeout_height.saturating_add(1) {

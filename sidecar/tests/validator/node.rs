@@ -44,6 +44,8 @@ pub enum Mempool {
 pub struct State {
     pub domain: Domain,
     pub catching_up: bool,
+    /// Calls at which the connection breaks.
+    pub breaks_at: fn(&str) -> bool,
     pub height: u64,
     /// Whether a block comes with each question for the height.
     pub ticking: bool,
@@ -78,6 +80,7 @@ impl Node {
         let state = State {
             domain,
             catching_up: false,
+            breaks_at: |_| false,
             height: 100,
             ticking: false,
             earliest: 1,
@@ -130,6 +133,9 @@ impl State {
 
     /// None: the connection breaks.
     fn call(&mut self, method: &str, params: &Value) -> Option<Result<Value, String>> {
+        if (self.breaks_at)(method) {
+            return None;
+        }
         Some(match method {
             "status" => Ok(self.status()),
             "abci_info" => {

@@ -31,6 +31,7 @@ impl Suite {
         let account = Account::generate(&key_file, "wasm").unwrap();
         let config = ChainConfig {
             rpc: node.url.clone(),
+            rpc_fallbacks: Vec::new(),
             chain_id: "test-1".into(),
             contract: "wasm1contract".into(),
             key_file,
