@@ -1,12 +1,13 @@
-//! Who takes part: a governor, a requester and four nodes, each with a key of its own for this run.
+//! Who takes part: the chain's validators, a deployer, a requester and four nodes, each with a key of its own for this run.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use assay_sidecar::chain::Account;
 
+use crate::genesis::GenesisBalance;
 use crate::preset;
-use crate::wasmd::{GenesisBalance, PREFIX};
+use crate::wasmd::{DENOM, PREFIX, STAKING_DENOM};
 
 /// The nodes, in the order in which they commit their batches within an epoch; the last is the cheat, if there is one.
 pub const NODES: [&str; 4] = ["alder", "birch", "cedar", "rowan"];
@@ -18,15 +19,18 @@ pub struct Participant {
 }
 
 pub struct Accounts {
-    pub governance: Participant,
+    /// They hold all stake, and with it all votes of the gov module.
+    pub validators: Vec<Participant>,
+    /// Puts the contract on the chain, and has no say in it.
+    pub deployer: Participant,
     pub requester: Participant,
     /// As in [`NODES`].
     pub nodes: Vec<Participant>,
 }
 
 impl Accounts {
-    /// New keys under `dir/keys`.
-    pub fn generate(dir: &Path) -> Result<Self> {
+    /// New keys under `dir/keys`, with so many validators.
+    pub fn generate(dir: &Path, validators: usize) -> Result<Self> {
         let keys = dir.join("keys");
         std::fs::create_dir(&keys).with_context(|| format!("cannot make {}", keys.display()))?;
         let participant = |name: &str| -> Result<Participant> {
@@ -34,7 +38,10 @@ impl Accounts {
             Ok(Participant { account: Account::generate(&key_file, PREFIX)?, key_file })
         };
         Ok(Self {
-            governance: participant("governance")?,
+            validators: (0..validators)
+                .map(|number| participant(&format!("validator-{number}")))
+                .collect::<Result<_>>()?,
+            deployer: participant("deployer")?,
             requester: participant("requester")?,
             nodes: NODES.into_iter().map(participant).collect::<Result<_>>()?,
         })
@@ -42,15 +49,18 @@ impl Accounts {
 
     /// What everybody owns in the first block.
     pub fn balances(&self) -> Vec<GenesisBalance> {
-        let balance = |participant: &Participant, amount: u128| GenesisBalance {
+        let balance = |participant: &Participant, denom, amount| GenesisBalance {
             address: participant.account.address().to_owned(),
+            denom,
             amount,
         };
         let mut balances = vec![
-            balance(&self.governance, preset::GOVERNANCE_FUNDS),
-            balance(&self.requester, preset::REQUESTER_FUNDS),
+            balance(&self.deployer, DENOM, preset::DEPLOYER_FUNDS),
+            balance(&self.requester, DENOM, preset::REQUESTER_FUNDS),
         ];
-        balances.extend(self.nodes.iter().map(|node| balance(node, preset::NODE_FUNDS)));
+        balances.extend(self.nodes.iter().map(|node| balance(node, DENOM, preset::NODE_FUNDS)));
+        let stake = 2 * preset::VALIDATOR_STAKE;
+        balances.extend(self.validators.iter().map(|validator| balance(validator, STAKING_DENOM, stake)));
         balances
     }
 }

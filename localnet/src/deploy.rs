@@ -12,12 +12,13 @@ use assay_sidecar::model::gguf::Gguf;
 use assay_sidecar::model::spec::specification;
 use assay_sidecar::model::tokenizer::Tokenizer;
 use cosmos_sdk_proto::cosmwasm::wasm::v1::{
-    MsgInstantiateContract, MsgStoreCode, QueryCodesRequest, QueryCodesResponse, QueryContractsByCodeRequest,
-    QueryContractsByCodeResponse,
+    MsgInstantiateContract, MsgStoreCode, QueryCodesRequest, QueryCodesResponse, QueryContractInfoRequest,
+    QueryContractInfoResponse, QueryContractsByCodeRequest, QueryContractsByCodeResponse,
 };
 use cosmwasm_std::Uint128;
 use sha2::{Digest as _, Sha256};
 
+use crate::governance::Governance;
 use crate::preset;
 
 /// The model as the chain will know it, and the tokenizer that the requester needs of it.
@@ -37,28 +38,34 @@ impl ModelFile {
 }
 
 /// Stores the contract's code; its id.
-pub async fn store(chain: &Chain, governance: &Sender, wasm: &Path) -> Result<u64> {
+pub async fn store(chain: &Chain, deployer: &Sender, wasm: &Path) -> Result<u64> {
     let wasm_byte_code = std::fs::read(wasm).with_context(|| format!("cannot read {}", wasm.display()))?;
-    let sender = governance.account().address().to_owned();
+    let sender = deployer.account().address().to_owned();
     let store = MsgStoreCode { sender, wasm_byte_code, instantiate_permission: None };
-    governance.execute_messages(vec![any(&store)]).await.context("the chain refuses the contract's code")?;
+    deployer.execute_messages(vec![any(&store)]).await.context("the chain refuses the contract's code")?;
     let request = QueryCodesRequest { pagination: None };
     let codes: QueryCodesResponse = chain.grpc("/cosmwasm.wasm.v1.Query/Codes", &request).await?;
     Ok(codes.code_infos.last().context("the chain has no code")?.code_id)
 }
 
-/// Makes a contract from the code, governed by the sender; its address.
-pub async fn instantiate(chain: &Chain, governance: &Sender, code_id: u64, params: Params) -> Result<String> {
-    let msg = InstantiateMsg { governance: governance.account().address().to_owned(), params };
+/// Makes a contract from the code, governed and administrated by the account `governance`; its address.
+pub async fn instantiate(
+    chain: &Chain,
+    deployer: &Sender,
+    code_id: u64,
+    governance: &str,
+    params: Params,
+) -> Result<String> {
+    let msg = InstantiateMsg { governance: governance.to_owned(), params };
     let instantiate = MsgInstantiateContract {
-        sender: governance.account().address().to_owned(),
-        admin: String::new(),
+        sender: deployer.account().address().to_owned(),
+        admin: governance.to_owned(),
         code_id,
         label: "assay".into(),
         msg: serde_json::to_vec(&msg)?,
         funds: Vec::new(),
     };
-    governance
+    deployer
         .execute_messages(vec![any(&instantiate)])
         .await
         .context("the contract cannot be instantiated")?;
@@ -68,16 +75,24 @@ pub async fn instantiate(chain: &Chain, governance: &Sender, code_id: u64, param
     contracts.contracts.into_iter().next_back().context("the chain has no contract")
 }
 
-/// Makes the model known, with the calibration that judges it.
+/// Who may change the contract's code.
+pub async fn admin(chain: &Chain) -> Result<String> {
+    let request = QueryContractInfoRequest { address: chain.domain().contract.clone() };
+    let answer: QueryContractInfoResponse =
+        chain.grpc("/cosmwasm.wasm.v1.Query/ContractInfo", &request).await?;
+    Ok(answer.contract_info.context("the chain does not know the contract")?.admin)
+}
+
+/// Has governance make the model known, with the calibration that judges it.
 pub async fn register_model(
-    governance: &Sender,
+    governance: &Governance,
     spec: &ModelSpec,
     calibration: CalibrationRecord,
 ) -> Result<()> {
     let reference_fee = Uint128::new(preset::FEE);
     let msg = ExecuteMsg::RegisterModel { spec: spec.clone(), reference_fee, calibration };
-    governance.execute(Call { msg, funds: 0 }).await.context("the model cannot be registered")?;
-    Ok(())
+    let decision = governance.propose("Register the model", &[msg]).await?;
+    decision.executed().context("the model cannot be registered")
 }
 
 /// Bonds a node for the model.

@@ -5,8 +5,11 @@ mod beacon;
 mod calibration;
 mod cheat;
 mod deploy;
+mod genesis;
+mod governance;
 mod history;
 mod money;
+mod network;
 mod nodes;
 mod parts;
 mod preset;
@@ -25,7 +28,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{bail, Context, Result};
+use anyhow::{bail, ensure, Context, Result};
 use assay_sidecar::config::Config;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
@@ -34,6 +37,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::accounts::NODES;
 use crate::cheat::Cheat;
+use crate::network::MIN_TO_STOP_ONE;
 use crate::parts::Parts;
 use crate::rundir::RunDir;
 use crate::scenario::Options;
@@ -56,6 +60,12 @@ struct RunArgs {
     /// Epochs to settle.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=20))]
     epochs: u64,
+    /// Validators of the chain, with equal power.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=7))]
+    validators: u8,
+    /// Kills the first validator when the first samples are drawn; needs `--validators 4` or more.
+    #[arg(long)]
+    stop_validator: bool,
     /// Stays up when all is settled, until Ctrl-C.
     #[arg(long)]
     keep: bool,
@@ -109,6 +119,11 @@ fn start() -> Result<()> {
 }
 
 async fn run(args: RunArgs) -> Result<()> {
+    ensure!(
+        !args.stop_validator || usize::from(args.validators) >= MIN_TO_STOP_ONE,
+        "--stop-validator needs --validators {MIN_TO_STOP_ONE} or more: with fewer, the rest has no two thirds and the \
+         chain halts"
+    );
     let parts = Parts::find()?;
     let dir = RunDir::new(args.dir)?;
     let options = Options {
@@ -117,6 +132,8 @@ async fn run(args: RunArgs) -> Result<()> {
         keep: args.keep,
         summary: args.summary,
         kill: args.kill_before_reveal,
+        validators: args.validators.into(),
+        stop_validator: args.stop_validator,
     };
     let mut terminated = signal(SignalKind::terminate())?;
     let outcome = tokio::select! {

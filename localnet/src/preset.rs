@@ -24,7 +24,14 @@ pub const MAX_NEW: u32 = 16;
 /// Stake of a node, in the least stakes that are allowed: a slashed node still sits on juries.
 pub const STAKE_IN_MINIMA: u128 = 2;
 
-pub const GOVERNANCE_FUNDS: u128 = FEE;
+/// What a validator of the chain bonds, of the staking token; it keeps as much again for deposits.
+pub const VALIDATOR_STAKE: u128 = 1_000_000_000;
+/// What puts a proposal to the vote at once, of the staking token.
+pub const DEPOSIT: u64 = 10_000;
+/// How long a proposal is voted on: a dozen blocks, and no more of the lead than the model's registration can have.
+pub const VOTING: Duration = Duration::from_secs(6);
+
+pub const DEPLOYER_FUNDS: u128 = FEE;
 /// Three times the least stake, which is 10,000 fees.
 pub const NODE_FUNDS: u128 = 30_000 * FEE;
 pub const REQUESTER_FUNDS: u128 = 100_000 * FEE;

@@ -80,11 +80,11 @@ fn program(command: &Command) -> std::path::Display<'_> {
     Path::new(command.as_std().get_program()).display()
 }
 
-/// Runs `command` to its end.
+/// Runs `command` to its end; what it wrote to standard output.
 ///
 /// # Errors
 /// It cannot be started, or fails; the message has what it wrote to standard error.
-pub async fn run(mut command: Command) -> Result<()> {
+pub async fn run(mut command: Command) -> Result<String> {
     let output = end_with_parent(&mut command).stdin(Stdio::null()).output().await;
     let output = output.with_context(|| format!("cannot start {}", program(&command)))?;
     if !output.status.success() {
@@ -93,7 +93,7 @@ pub async fn run(mut command: Command) -> Result<()> {
         let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         bail!("{} {} failed: {reason}", program(&command), arguments.join(" "));
     }
-    Ok(())
+    String::from_utf8(output.stdout).with_context(|| format!("{} prints no UTF-8", program(&command)))
 }
 
 fn tail(log: &Path) -> String {
@@ -108,16 +108,11 @@ fn tail(log: &Path) -> String {
 }
 
 /// Distinct ports that were free a moment ago.
-pub fn free_ports<const N: usize>() -> Result<[u16; N]> {
-    let mut taken = Vec::with_capacity(N);
-    let mut ports = [0; N];
-    for port in &mut ports {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
-        *port = listener.local_addr()?.port();
-        // Held until all are found, so that none is given twice.
-        taken.push(listener);
-    }
-    Ok(ports)
+pub fn free_ports(count: usize) -> Result<Vec<u16>> {
+    // All are held until the last is found, so that none is given twice.
+    let free = || TcpListener::bind(("127.0.0.1", 0)).context("no free port");
+    let listeners: Vec<TcpListener> = std::iter::repeat_with(free).take(count).collect::<Result<_>>()?;
+    listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
 }
 
 #[cfg(test)]
@@ -154,7 +149,7 @@ mod tests {
 
     #[test]
     fn ports_are_distinct() {
-        let ports: [u16; 8] = free_ports().unwrap();
+        let ports = free_ports(8).unwrap();
         let distinct: std::collections::BTreeSet<u16> = ports.into_iter().collect();
         assert_eq!(distinct.len(), 8);
     }

@@ -16,7 +16,7 @@ use crate::parts::Parts;
 use crate::requests;
 use crate::setup::{self, Net, Wish};
 use crate::standing::Standing;
-use crate::summary::{Killed, Seen, Summary};
+use crate::summary::{Killed, Seen, Stopped, Summary};
 use crate::table::{thousands, Screen};
 
 const TICK: Duration = Duration::from_millis(500);
@@ -34,27 +34,41 @@ pub struct Options {
     pub summary: Option<PathBuf>,
     /// Name of the node that is killed between its first commitment and its reveal.
     pub kill: Option<String>,
+    /// Validators of the chain.
+    pub validators: usize,
+    /// Whether the first of them is killed when the first samples are drawn.
+    pub stop_validator: bool,
 }
 
 /// Runs the whole scenario in an empty directory.
 pub async fn run(options: &Options, parts: &Parts, dir: &Path) -> Result<()> {
     let begin = Instant::now();
     let mut screen = Screen::new();
-    let wish = Wish { parts, dir, cheat: options.cheat, epochs: options.epochs };
+    let Options { cheat, epochs, validators, .. } = *options;
+    let wish = Wish { parts, dir, cheat, epochs, validators };
     let (net, customers) = setup::start(&wish, &mut screen).await?;
     let schedule = net.schedule;
     let wait = schedule.asks(schedule.first, 0).saturating_sub(now()?);
     screen.say(&format!("ready after {} s; questions begin in {wait} s", begin.elapsed().as_secs()));
 
     let asking = requests::start(customers, schedule);
-    let mut run = Run { net, screen, asking, history: History::default(), standings: Vec::new(), fate: None };
+    let mut run = Run {
+        net,
+        screen,
+        asking,
+        history: History::default(),
+        standings: Vec::new(),
+        fate: None,
+        must_stop: options.stop_validator,
+        stopped: None,
+    };
     let fate = options.kill.as_deref();
     let outcome = run.work(fate).await;
     run.screen.print(run.title(), &run.standings);
     outcome?;
 
     let killed = run.fate.as_ref().zip(fate).map(|(page, name)| Killed::new(name, page, &run.history));
-    let seen = Seen { history: &run.history, killed, run: begin.elapsed() };
+    let seen = Seen { history: &run.history, killed, stopped: run.stopped.take(), run: begin.elapsed() };
     let summary = Summary::collect(&run.net, &run.standings, seen).await?;
     match &options.summary {
         Some(path) => summary.write(path)?,
@@ -74,6 +88,9 @@ struct Run {
     standings: Vec<Standing>,
     /// The verdicts whose juror was killed before it could reveal them.
     fate: Option<VerdictPageId>,
+    /// Whether a validator is still to be killed.
+    must_stop: bool,
+    stopped: Option<Stopped>,
 }
 
 impl Run {
@@ -102,7 +119,7 @@ impl Run {
     }
 
     fn check_alive(&mut self) -> Result<()> {
-        self.net.wasmd.check_alive()?;
+        self.net.network.check_alive()?;
         for node in &mut self.net.nodes {
             node.check_alive()?;
         }
@@ -126,6 +143,7 @@ impl Run {
                         "{name} is killed between its commitment and its reveal of window {window}, and started again"
                     ));
                 }
+                Event::Drawn { .. } if self.must_stop => self.stop_validator().await?,
                 Event::Settled { executor, epoch, .. } => {
                     let settlement = self.history.settlements.get(&(executor.clone(), *epoch)).cloned();
                     if let Some(settlement) = settlement {
@@ -135,6 +153,17 @@ impl Run {
                 _ => {}
             }
         }
+        Ok(())
+    }
+
+    async fn stop_validator(&mut self) -> Result<()> {
+        let validator = self.net.network.stop_first().await?;
+        self.must_stop = false;
+        // Of four nodes on four validators or more, each has another for its first choice.
+        let used_by = self.net.nodes[0].name;
+        self.screen
+            .say(&format!("{validator} is killed, whose RPC {used_by}, the requester and this program use"));
+        self.stopped = Some(Stopped { validator, used_by, height: self.history.height() });
         Ok(())
     }
 
@@ -182,13 +211,14 @@ impl Run {
         let due: DueResponse = chain.query(&QueryMsg::Due { limit: None }).await?;
         lines.push(format!("due: {due:?}"));
         lines.extend(self.net.nodes.iter().map(|node| node.tail()));
-        lines.push(self.net.wasmd.tail());
+        lines.push(self.net.network.tails());
         Ok(lines.join("\n"))
     }
 
     /// Until Ctrl-C.
     async fn stay(&mut self) -> Result<()> {
-        println!("still up, until Ctrl-C: chain {}, beacon {}", self.net.wasmd.rpc, self.net.beacon.url());
+        let (chain, beacon) = (self.net.network.rpcs(0).join(" "), self.net.beacon.url());
+        println!("still up, until Ctrl-C: chain {chain}, beacon {beacon}");
         for node in &self.net.nodes {
             println!("  {} {}", node.name, node.endpoint);
         }

@@ -1,10 +1,11 @@
-//! From nothing to a running network: chain, beacon, contract, four nodes, four sessions.
+//! From nothing to a running network: chain, beacon, contract under its gov module, four nodes, four sessions.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use assay_common::msg::{ModelResponse, QueryMsg};
+use assay_common::params::ClockParams;
 use assay_sidecar::calibrate::load;
 use assay_sidecar::chain::{Chain, Sender};
 use assay_sidecar::config::ChainConfig;
@@ -14,12 +15,14 @@ use crate::accounts::{Accounts, Participant, NODES};
 use crate::beacon::{now, Beacon};
 use crate::cheat::Cheat;
 use crate::deploy::{self, ModelFile};
+use crate::governance::{self, Governance};
+use crate::network::Network;
 use crate::nodes::{Node, Own, Shared};
 use crate::parts::Parts;
 use crate::process::free_ports;
 use crate::requests::{Customer, Schedule, Wanted};
 use crate::table::Screen;
-use crate::wasmd::{Wasmd, CHAIN_ID, DENOM, PREFIX};
+use crate::wasmd::{CHAIN_ID, DENOM, PREFIX};
 use crate::{calibration, money, preset};
 
 /// How often everybody looks at a chain that makes a block every half second.
@@ -27,9 +30,10 @@ const POLL: Duration = Duration::from_millis(500);
 
 /// Everything that runs; dropping it stops all of it.
 pub struct Net {
-    pub wasmd: Wasmd,
+    pub network: Network,
     pub beacon: Beacon,
     pub chain: Chain,
+    pub governance: Governance,
     pub nodes: Vec<Node>,
     pub schedule: Schedule,
     pub supply_at_genesis: u128,
@@ -41,6 +45,7 @@ pub struct Wish<'a> {
     pub dir: &'a Path,
     pub cheat: Cheat,
     pub epochs: u64,
+    pub validators: usize,
 }
 
 /// Brings the network up; the customers are ready to ask.
@@ -51,28 +56,23 @@ pub async fn start(wish: &Wish<'_>, screen: &mut Screen) -> Result<(Net, Vec<Cus
     let calibration = calibration::obtain(parts, model.spec.weights).await?;
     screen.say(&format!("calibration: {}", calibration.display()));
 
-    let accounts = Accounts::generate(wish.dir)?;
+    let accounts = Accounts::generate(wish.dir, wish.validators)?;
     let beacon = Beacon::start().await?;
-    let wasmd = Wasmd::start(&parts.wasmd, wish.dir, &accounts.balances()).await?;
-    screen.say(&format!("chain: {CHAIN_ID} at {}, log {}", wasmd.rpc, wish.dir.join("chain.log").display()));
+    let mut network = Network::start(&parts.wasmd, wish.dir, &accounts).await?;
+    screen.say(&format!("chain: {CHAIN_ID}, validators at {}", network.rpcs(0).join(" ")));
 
-    let governance = Member { rpc: &wasmd.rpc, contract: String::new(), participant: &accounts.governance };
-    let (chain, sender) = governance.connect().await?;
+    let Contract { chain, governance, clock } = found(parts, &network, &accounts, &beacon).await?;
     let supply_at_genesis = money::supply(&chain).await?;
-    let code_id = deploy::store(&chain, &sender, &parts.contract).await?;
-    let clock = preset::clock(now()? + preset::LEAD.as_secs());
-    let params = preset::params(clock.start, beacon.params());
-    let contract = deploy::instantiate(&chain, &sender, code_id, params).await?;
+    let contract = chain.domain().contract.clone();
     screen.say(&format!("contract: {contract}, epoch 0 begins in {} s", preset::LEAD.as_secs()));
-
-    let governance = Member { contract: contract.clone(), ..governance };
-    let (chain, sender) = governance.connect().await?;
     let (judge, digest) = load(&calibration, model.spec.digest())?;
-    deploy::register_model(&sender, &model.spec, judge.record(digest)).await?;
+    deploy::register_model(&governance, &model.spec, judge.record(digest)).await?;
+    screen.say(&format!("the gov module ({}) has registered the model", governance.address()));
     let crew = Crew { wish, model: &model, calibration, accounts: &accounts, contract };
-    let mut nodes = crew.launch(&chain, &wasmd, &beacon).await?;
+    let mut nodes = crew.launch(&chain, &mut network, &beacon).await?;
 
-    let requester = Member { rpc: &wasmd.rpc, contract: crew.contract, participant: &accounts.requester };
+    let requester =
+        Member { rpcs: network.rpcs(0), contract: crew.contract, participant: &accounts.requester };
     let (_, sender) = requester.connect().await?;
     let wanted = Wanted { model: model.spec.digest(), tokenizer: &model.tokenizer, epochs: wish.epochs };
     let mut customers = Vec::with_capacity(nodes.len());
@@ -84,12 +84,38 @@ pub async fn start(wish: &Wish<'_>, screen: &mut Screen) -> Result<(Net, Vec<Cus
         screen.say(&format!("node {} at {}: {}", node.name, node.endpoint, node.role()));
     }
     let schedule = Schedule::new(clock, now()?, wish.epochs);
-    Ok((Net { wasmd, beacon, chain, nodes, schedule, supply_at_genesis }, customers))
+    Ok((Net { network, beacon, chain, governance, nodes, schedule, supply_at_genesis }, customers))
+}
+
+/// The contract, and who governs it.
+struct Contract {
+    chain: Chain,
+    governance: Governance,
+    clock: ClockParams,
+}
+
+/// Puts the contract on the chain: nobody's but the gov module's.
+async fn found(parts: &Parts, network: &Network, accounts: &Accounts, beacon: &Beacon) -> Result<Contract> {
+    let deployer = Member { rpcs: network.rpcs(0), contract: String::new(), participant: &accounts.deployer };
+    let (chain, sender) = deployer.connect().await?;
+    let code_id = deploy::store(&chain, &sender, &parts.contract).await?;
+    let clock = preset::clock(now()? + preset::LEAD.as_secs());
+    let params = preset::params(clock.start, beacon.params());
+    let governor = governance::address(&chain).await?;
+    let contract = deploy::instantiate(&chain, &sender, code_id, &governor, params).await?;
+    let member = Member { contract, ..deployer };
+    let (chain, _) = member.connect().await?;
+    let voters = accounts.validators.iter();
+    let voters =
+        voters.map(|voter| Sender::new(chain.clone(), voter.account.clone(), &member.config())).collect();
+    let governance = Governance::new(chain.clone(), governor, voters);
+    Ok(Contract { chain, governance, clock })
 }
 
 /// One participant's view of the chain.
 struct Member<'a> {
-    rpc: &'a str,
+    /// Of validators; the first is asked, the others while it is out of reach.
+    rpcs: Vec<String>,
     contract: String,
     participant: &'a Participant,
 }
@@ -97,8 +123,8 @@ struct Member<'a> {
 impl Member<'_> {
     fn config(&self) -> ChainConfig {
         ChainConfig {
-            rpc: self.rpc.to_owned(),
-            rpc_fallbacks: Vec::new(),
+            rpc: self.rpcs[0].clone(),
+            rpc_fallbacks: self.rpcs[1..].to_vec(),
             chain_id: CHAIN_ID.into(),
             contract: self.contract.clone(),
             key_file: self.participant.key_file.clone(),
@@ -128,7 +154,7 @@ struct Crew<'a> {
 
 impl Crew<'_> {
     /// Bonds all nodes at once, and starts them.
-    async fn launch(&self, chain: &Chain, wasmd: &Wasmd, beacon: &Beacon) -> Result<Vec<Node>> {
+    async fn launch(&self, chain: &Chain, network: &mut Network, beacon: &Beacon) -> Result<Vec<Node>> {
         let query = QueryMsg::Model { model: self.model.spec.digest() };
         let known: ModelResponse = chain.query(&query).await?;
         let stake = known.min_stake.u128() * preset::STAKE_IN_MINIMA;
@@ -139,21 +165,23 @@ impl Crew<'_> {
             calibration: &self.calibration,
             beacon: beacon.url(),
         };
-        let ports: [u16; NODES.len()] = free_ports()?;
+        let ports = free_ports(NODES.len())?;
         let mut nodes = Vec::with_capacity(NODES.len());
         let mut bonds = JoinSet::new();
         for (name, participant) in NODES.into_iter().zip(&self.accounts.nodes) {
-            let member = Member { rpc: &wasmd.rpc, contract: self.contract.clone(), participant };
-            let is_last = nodes.len() + 1 == NODES.len();
+            let number = nodes.len();
+            let member = Member { rpcs: network.rpcs(0), contract: self.contract.clone(), participant };
+            let (_, sender) = member.connect().await?;
+            let member = Member { rpcs: network.rpcs(number), ..member };
+            let is_last = number + 1 == NODES.len();
             let own = Own {
                 name,
                 address: participant.account.address().to_owned(),
-                port: ports[nodes.len()],
+                port: ports[number],
                 cheat: if is_last { self.wish.cheat } else { Cheat::None },
                 chain: member.config(),
             };
             let node = Node::prepare(&shared, own)?;
-            let (_, sender) = member.connect().await?;
             let (spec, endpoint) = (self.model.spec.clone(), node.endpoint.clone());
             bonds.spawn(async move { deploy::register_node(&sender, &spec, endpoint, stake).await });
             nodes.push(node);
@@ -161,6 +189,8 @@ impl Crew<'_> {
         while let Some(bond) = bonds.join_next().await {
             bond.context("a task of the set-up has panicked")??;
         }
+        // Each node asks another validator: all must know of the bonds.
+        network.reach(chain.height().await?).await?;
         for node in &mut nodes {
             node.start()?;
         }

@@ -9,6 +9,7 @@ use assay_common::msg::EpochStatus;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::deploy;
 use crate::history::{History, VerdictPageId};
 use crate::money::{Conservation, SessionBooks};
 use crate::preset;
@@ -22,6 +23,7 @@ pub struct Summary {
     pub tokens_per_second: Speed,
     /// Bytes of all artifacts, prompts and framing included, over the tokens that were generated.
     pub artifact_bytes_per_token: Option<f64>,
+    pub chain: ChainSummary,
     pub conservation: Conservation,
     pub refunds: Vec<SessionBooks>,
     /// Verdict pages that were revealed more than once, by anybody.
@@ -74,6 +76,27 @@ pub struct Speed {
     pub verify: Option<f64>,
 }
 
+/// The chain and who governs the contract on it.
+#[derive(Debug, Serialize)]
+pub struct ChainSummary {
+    pub validators: usize,
+    pub height: u64,
+    pub stopped: Option<Stopped>,
+    /// Address of the gov module.
+    pub governance: String,
+    pub contract_admin: String,
+}
+
+/// A validator that was killed while the network worked.
+#[derive(Debug, Serialize)]
+pub struct Stopped {
+    pub validator: String,
+    /// The node that had it for its RPC.
+    pub used_by: &'static str,
+    /// The last block that was read before.
+    pub height: u64,
+}
+
 /// A node that was killed between a commitment and its reveal.
 #[derive(Debug, Serialize)]
 pub struct Killed {
@@ -99,6 +122,7 @@ impl Killed {
 pub struct Seen<'a> {
     pub history: &'a History,
     pub killed: Option<Killed>,
+    pub stopped: Option<Stopped>,
     pub run: Duration,
 }
 
@@ -126,6 +150,13 @@ impl Summary {
                 verify: ratio("verified_tokens", "verify_seconds"),
             },
             artifact_bytes_per_token: ratio("artifact_bytes", "generated_tokens"),
+            chain: ChainSummary {
+                validators: net.network.size(),
+                height: net.chain.height().await?,
+                stopped: seen.stopped,
+                governance: net.governance.address().to_owned(),
+                contract_admin: deploy::admin(&net.chain).await?,
+            },
             conservation: Conservation::read(&net.chain, net.supply_at_genesis).await?,
             refunds: SessionBooks::read_all(&net.chain, standings, deposit).await?,
             duplicate_reveals: seen.history.duplicate_reveals(),

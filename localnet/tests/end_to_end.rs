@@ -10,6 +10,8 @@ use serde_json::Value;
 /// Audits that make a node's record mean something, and that a cheat must fail.
 const LEAST_AUDITS: u64 = 10;
 const LEAST_FAILS: u64 = 9;
+/// Blocks that a network of which one validator stopped must still have made.
+const LEAST_BLOCKS: u64 = 10;
 const HONEST: [&str; 3] = ["alder", "birch", "cedar"];
 const CHEAT: &str = "rowan";
 
@@ -125,6 +127,9 @@ fn a_quantised_model_forfeits_while_a_killed_juror_reveals_once_and_the_honest_a
     HONEST.iter().for_each(|name| assert_honest(&run, name));
     assert_books_balance(&run);
 
+    let chain = &run.summary["chain"];
+    assert_eq!(chain["contract_admin"], chain["governance"], "the gov module is not the contract's admin");
+
     let killed = &run.summary["killed"];
     assert_eq!(killed["node"], "birch", "nobody was killed between commitment and reveal");
     assert_eq!(killed["revealed"], true, "{killed}");
@@ -146,9 +151,14 @@ fn noise_of_ones_own_choice_forfeits() {
 }
 
 #[test]
-fn four_honest_nodes_are_all_paid_and_nobody_forfeits() {
-    let run = Run::of(&["--cheat", "none", "--epochs", "1"]);
+fn four_honest_nodes_are_all_paid_and_nobody_forfeits_though_a_validator_of_the_chain_stops() {
+    let run = Run::of(&["--cheat", "none", "--epochs", "1", "--validators", "4", "--stop-validator"]);
     HONEST.iter().chain([&CHEAT]).for_each(|name| assert_honest(&run, name));
     assert_books_balance(&run);
     assert_eq!(number(&run.summary["conservation"], "burned"), 0);
+
+    let chain = &run.summary["chain"];
+    assert_eq!(number(chain, "validators"), 4, "{chain}");
+    assert_eq!(chain["stopped"]["used_by"], "alder", "no validator was stopped: {chain}");
+    assert!(number(chain, "height") > number(&chain["stopped"], "height") + LEAST_BLOCKS, "{chain}");
 }
