@@ -115,7 +115,7 @@ impl Governance {
     /// Everybody votes yes at once. A vote that is lost shows in the result, unless the others suffice.
     async fn vote(&self, proposal_id: u64) {
         let mut votes = JoinSet::new();
-        for voter in self.voters.iter().cloned() {
+        for voter in self.voters.clone() {
             let vote = MsgVote {
                 proposal_id,
                 voter: voter.account().address().into(),

@@ -29,6 +29,9 @@ pub fn last_due(now: Window) -> Option<Window> {
     now.0.checked_sub(TALLY_AFTER).map(Window)
 }
 
+/// The first sample of each window that a page leaves open though it is due, and the beacon round it waits for.
+type Left = BTreeMap<Window, (u32, Round)>;
+
 /// What a Tally works with, and what it has done so far.
 struct Tally<'a> {
     tx: &'a Tx,
@@ -42,8 +45,7 @@ struct Tally<'a> {
     seating: Seating,
     events: Vec<Event>,
     closed: u32,
-    /// The first sample of each window that this page leaves open though it is due, and the beacon round it waits for.
-    left: BTreeMap<Window, (u32, Round)>,
+    left: Left,
 }
 
 /// Handles what is due of draws `from..from + limit`; what is closed already is passed over.
@@ -220,7 +222,7 @@ fn advance(
     storage: &mut dyn Storage,
     batch: &Batch,
     (id, from, to): (BatchId, u32, u32),
-    (due, mut windows, left): (Option<Window>, Vec<Window>, BTreeMap<Window, (u32, Round)>),
+    (due, mut windows, left): (Option<Window>, Vec<Window>, Left),
 ) -> Result<bool, ContractError> {
     windows.sort_unstable();
     windows.dedup();

@@ -285,7 +285,7 @@ fn a_page_of_contested_samples_leaves_none_behind() {
     suite.draw_and_reveal(0, &[batch], &|sample: &SampleResponse, juror: &Addr| {
         let place = sample.seats.iter().position(|seat| seat.juror == juror.as_str())?;
         // Every other sample is contested.
-        Some(if sample.draw % 2 == 0 && place == 0 { REPLAY } else { VALID })
+        Some(if sample.draw.is_multiple_of(2) && place == 0 { REPLAY } else { VALID })
     });
     suite.at_window(4);
     suite.post_beacon(3);
