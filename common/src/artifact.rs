@@ -5,11 +5,11 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::ids::{BatchRoot, InferenceId, RowsRoot};
+use crate::ids::{BatchRoot, InferenceId, RowsRoot, TokensDigest};
 use crate::merkle;
 use crate::row::{decode_leaf, Row, RowRule};
 use crate::sampler::ParamsRule;
-use crate::session::{batch_leaf, prompt_digest, tokens_digest, Receipt, Request};
+use crate::session::{batch_leaf, prompt_digest, rows_root, tokens_digest, Receipt, Request};
 
 /// Everything that a juror needs to judge one inference.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -87,10 +87,17 @@ impl Artifact {
         borsh::from_slice(bytes).map_err(|error| Mismatch::Framing(error.to_string()))
     }
 
-    /// Merkle root over the leaves.
+    /// Digest of the answer's token ids.
+    pub fn tokens_digest(&self) -> TokensDigest {
+        tokens_digest(&self.tokens)
+    }
+
+    /// What commits to the leaves and their number.
     pub fn rows_root(&self) -> RowsRoot {
         let hashes: Vec<[u8; 32]> = self.leaves.iter().map(|leaf| merkle::leaf_hash(leaf)).collect();
-        RowsRoot(merkle::root(&hashes))
+        // Both come out of a request's `u32`; bytes of a file hold no more leaves either.
+        let count = u32::try_from(hashes.len()).expect("the leaves of an artifact are counted by a u32");
+        rows_root(count, &merkle::root(&hashes))
     }
 
     /// What the executor signs and commits to.
@@ -98,7 +105,7 @@ impl Artifact {
         Receipt {
             inference,
             request: self.request.digest(),
-            tokens: tokens_digest(&self.tokens),
+            tokens: self.tokens_digest(),
             rows: self.rows_root(),
         }
     }

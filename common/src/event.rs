@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cosmwasm_std::Uint128;
 
-use crate::ids::{BatchId, BatchRoot, Epoch, ModelDigest, Randomness, Round, SessionId, Window};
+use crate::ids::{BatchId, BatchRoot, Digest, Epoch, ModelDigest, Randomness, Round, SessionId, Window};
 
 /// An event of this contract that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -137,7 +137,17 @@ events! {
         /// open, paid or forfeited
         status: String,
         folded: u32, evidence_before: i64, evidence_after: i64, bound: i64, reward: Uint128, refunded: Uint128,
-        slashed: Uint128, reputation_before: u32, reputation_after: u32,
+        slashed: Uint128, bounty: Uint128, reputation_before: u32, reputation_after: u32,
+    }
+    /// An accuser may show the proof behind `hash` from the next block until the end of epoch `until`.
+    FraudCommitted = "assay_fraud_committed" { accuser: String, hash: Digest, until: Epoch }
+    /// A proof was brought; `finding` as replay, malformed, sampling, request or equivocation.
+    FraudProven = "assay_fraud_proven" {
+        executor: String, epoch: Epoch, batch: BatchId, index: u32, finding: String, accuser: String,
+        /// open, condemned, paid or forfeited; an open epoch is condemned, and slashed at its settlement.
+        status_before: String, status_after: String,
+        stake_before: Uint128, stake_after: Uint128, reputation_before: u32, reputation_after: u32,
+        slashed: Uint128, bounty: Uint128, burned: Uint128,
     }
     Swept = "assay_swept" { items: u32 }
     Claimed = "assay_claimed" { address: String, amount: Uint128 }

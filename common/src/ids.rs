@@ -186,7 +186,7 @@ digest!(
     TokensDigest
 );
 digest!(
-    /// Merkle root over the leaves (position, token, cut, row) of one artifact.
+    /// Number and Merkle root of the leaves (position, token, cut, row) of one artifact.
     RowsRoot
 );
 digest!(

@@ -4,6 +4,7 @@
 
 pub mod artifact;
 pub mod attendance;
+pub mod claims;
 pub mod digest;
 pub mod draw;
 pub mod event;
@@ -16,6 +17,7 @@ pub mod noise;
 pub mod params;
 pub mod penalties;
 pub mod probe;
+pub mod proof;
 pub mod replay;
 pub mod reputation;
 pub mod row;

@@ -45,16 +45,24 @@ pub fn path(leaves: &[[u8; 32]], index: usize) -> Option<Vec<[u8; 32]>> {
     Some(below)
 }
 
-/// Whether `leaf` is leaf number `index` of the `count` leaves under `root` (RFC 9162 §2.1.3.2).
+/// Whether `leaf` is leaf number `index` of the `count` leaves under `root`.
 pub fn verify(root: &[u8; 32], count: u64, index: u64, leaf: [u8; 32], path: &[[u8; 32]]) -> bool {
+    climb(count, index, leaf, path).is_some_and(|reached| reached == *root)
+}
+
+/// The root that a path leads to from leaf number `index` of `count` leaves (RFC 9162 §2.1.3.2); `None` where a path of
+/// this length belongs to no such leaf.
+///
+/// A root alone does not say how many leaves are under it: whoever trusts `index` must know `count` from elsewhere.
+pub fn climb(count: u64, index: u64, leaf: [u8; 32], path: &[[u8; 32]]) -> Option<[u8; 32]> {
     if index >= count || path.len() > MAX_DEPTH {
-        return false;
+        return None;
     }
     let (mut node, mut last) = (index, count.saturating_sub(1));
     let mut hash = leaf;
     for sibling in path {
         if last == 0 {
-            return false;
+            return None;
         }
         if node & 1 == 1 || node == last {
             hash = node_hash(sibling, &hash);
@@ -68,7 +76,7 @@ pub fn verify(root: &[u8; 32], count: u64, index: u64, leaf: [u8; 32], path: &[[
         node >>= 1;
         last >>= 1;
     }
-    last == 0 && hash == *root
+    (last == 0).then_some(hash)
 }
 
 /// The largest power of two below `count`, for count ≥ 2.

@@ -9,6 +9,8 @@ use crate::ids::{
     Round, SessionId, UserSeed, Window,
 };
 use crate::params::Params;
+use crate::proof::{Accusation, EquivocationProof, FraudProof};
+use crate::replay::SamplerVersion;
 use crate::reputation::Reputation;
 use crate::session::ModelSpec;
 use crate::verdict::{FinalOutcome, Outcome, Score, Verdict};
@@ -85,6 +87,12 @@ pub enum ExecuteMsg {
     RevealVerdicts { window: Window, page: u32, salt: HexBinary, verdicts: Vec<Verdict> },
     /// Anyone: closes samples of a batch whose reveal window has passed, from draw number `from`.
     Tally { batch: BatchId, from: u32, limit: u32 },
+    /// Anyone: commits to a proof in a block before it is shown, so that nobody who sees it can bring it first.
+    CommitFraud { hash: Digest },
+    /// Anyone who committed to it: a row of an artifact that no honest executor signs.
+    ProveFraud { proof: FraudProof, salt: HexBinary },
+    /// Anyone who committed to it: a receipt for another artifact than the one that was committed to.
+    ProveEquivocation { proof: EquivocationProof, salt: HexBinary },
     /// Anyone: folds closed samples into the evidence, and pays or forfeits the epoch.
     Settle { executor: String, epoch: Epoch, limit: u32 },
     /// Anyone: removes up to `limit` items of state that nothing depends on any more, and pays out sessions that are over.
@@ -136,6 +144,9 @@ pub enum QueryMsg {
     Evidence { executor: String },
     #[returns(EpochResponse)]
     Epoch { executor: String, epoch: Epoch },
+    /// Whether an accuser's commitment to a proof stands.
+    #[returns(FraudCommitmentResponse)]
+    FraudCommitment { accuser: String, hash: Digest },
     /// The epochs of one executor, in order.
     #[returns(Page<EpochResponse, Epoch>)]
     Epochs { executor: String, start_after: Option<Epoch>, limit: Option<u32> },
@@ -297,6 +308,8 @@ pub struct BatchResponse {
     /// The beacon round that draws it.
     pub round: Round,
     pub rate_q32: u64,
+    /// The rules by which its rows replay.
+    pub sampler: SamplerVersion,
     pub fees: Uint128,
     /// How many samples the rate gives, how many are drawn, how many closed.
     pub samples: u32,
@@ -369,8 +382,34 @@ pub struct EvidenceResponse {
 #[derive(Eq, Copy)]
 pub enum EpochStatus {
     Open,
+    /// A proof was brought before the settlement, which will forfeit it.
+    Condemned,
     Paid,
     Forfeited,
+}
+
+impl EpochStatus {
+    /// Whether its samples that are still open end void.
+    pub fn voids_samples(self) -> bool {
+        matches!(self, Self::Condemned | Self::Forfeited)
+    }
+
+    /// Whether the money of the epoch has gone where it goes.
+    pub fn is_settled(self) -> bool {
+        matches!(self, Self::Paid | Self::Forfeited)
+    }
+}
+
+impl std::fmt::Display for EpochStatus {
+    /// One word, for events and tables.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Open => "open",
+            Self::Condemned => "condemned",
+            Self::Paid => "paid",
+            Self::Forfeited => "forfeited",
+        })
+    }
 }
 
 /// How many inferences ended in each way.
@@ -417,6 +456,15 @@ pub struct EpochResponse {
     /// Given back to the sessions, of `fees`.
     pub refunded: Uint128,
     pub slashed: Uint128,
+    /// Of `slashed`, what went to the accuser.
+    pub bounty: Uint128,
+    pub accusation: Option<Accusation>,
+}
+
+#[cw_serde]
+pub struct FraudCommitmentResponse {
+    /// The block that holds it; none, or none that still stands.
+    pub height: Option<u64>,
 }
 
 #[cw_serde]

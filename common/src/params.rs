@@ -14,6 +14,8 @@ pub const MAX_NODES_PER_MODEL: usize = 512;
 const MAX_UNBONDING_SECONDS: u32 = 31_536_000;
 /// The alternatives that the evidence tests at once.
 pub const ALTERNATIVES: usize = 3;
+/// The most that an accuser may get of a slash, of a million: whoever accuses himself through a friend must lose nearly all.
+pub const MAX_BOUNTY_PPM: u32 = 50_000;
 
 /// One number for each alternative that the evidence tests; an array in JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -112,6 +114,16 @@ pub struct FeeParams {
     pub unrevealed_verdicts: u32,
 }
 
+/// Proofs of fraud that anyone can bring (see [`crate::proof`]).
+#[cw_serde]
+#[derive(Eq, Copy)]
+pub struct FraudParams {
+    /// Time from the end of a batch's window in which it can be accused.
+    pub window_seconds: u32,
+    /// Share of the slash that goes to the accuser, of a million.
+    pub bounty_ppm: u32,
+}
+
 #[cw_serde]
 #[derive(Eq, Copy)]
 pub struct LimitParams {
@@ -158,6 +170,7 @@ pub struct Params {
     pub evidence: EvidenceParams,
     pub reputation: ReputationParams,
     pub fees: FeeParams,
+    pub fraud: FraudParams,
     pub limits: LimitParams,
 }
 
@@ -206,6 +219,7 @@ impl Params {
                 split_ppm: 10_000,
                 unrevealed_verdicts: 3,
             },
+            fraud: FraudParams { window_seconds: 300, bounty_ppm: 50_000 },
             limits: LimitParams {
                 session_epochs: 30,
                 close_delay_epochs: 2,
@@ -284,6 +298,7 @@ impl Params {
         );
         self.check_evidence(&mut rule);
         self.check_shares(&mut rule);
+        self.check_fraud(&mut rule);
         self.check_limits(&mut rule);
         if broken.is_empty() {
             Ok(())
@@ -330,6 +345,18 @@ impl Params {
         let unrevealed = fees.unrevealed_verdicts;
         rule("fees.unrevealed_verdicts", &unrevealed, unrevealed <= 100, "at most 100");
         rule("reputation.min_checked", &reputation.min_checked, reputation.min_checked > 0, "above 0");
+    }
+
+    fn check_fraud(&self, rule: &mut impl FnMut(&'static str, &dyn ToString, bool, &'static str)) {
+        let (fraud, clock) = (&self.fraud, &self.clock);
+        let epoch = u64::from(clock.window_seconds).saturating_mul(u64::from(clock.windows_per_epoch));
+        rule(
+            "fraud.window_seconds",
+            &fraud.window_seconds,
+            u64::from(fraud.window_seconds) >= epoch.saturating_mul(2),
+            "at least two epochs",
+        );
+        rule("fraud.bounty_ppm", &fraud.bounty_ppm, fraud.bounty_ppm <= MAX_BOUNTY_PPM, "at most 50000");
     }
 
     fn check_limits(&self, rule: &mut impl FnMut(&'static str, &dyn ToString, bool, &'static str)) {

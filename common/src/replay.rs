@@ -4,10 +4,23 @@
 //! only, they are replayed too; elsewhere the candidates beyond the signed cut are excluded, and the judge checks the cut
 //! against its own cumulative probability.
 
+use cosmwasm_schema::cw_serde;
+
 use crate::ids::RunSeed;
 use crate::noise::PositionNoise;
 use crate::row::{decode_leaf, Entry, Row, RowRule, TokenId, LISTED};
 use crate::sampler::{best_by_score, kept, ParamsRule, SamplingParams};
+
+/// Which rules of replay an executor is held to: those in force when it committed. New rules get a new number, and the
+/// old ones stay while a batch of theirs can be accused.
+#[cw_serde]
+#[derive(Eq, Copy)]
+pub struct SamplerVersion(pub u32);
+
+impl SamplerVersion {
+    /// The rules of this module.
+    pub const CURRENT: Self = Self(1);
+}
 
 /// What a replay shows. Everything but `Matches` is a fraud by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

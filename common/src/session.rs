@@ -63,6 +63,11 @@ pub fn tokens_digest(tokens: &[u32]) -> TokensDigest {
     TokensDigest(tagged("tokens", &tokens))
 }
 
+/// H("rows", number of rows, root of their tree): with the number bound, nobody can show a row under another position.
+pub fn rows_root(count: u32, tree: &[u8; 32]) -> RowsRoot {
+    RowsRoot(tagged("rows", &(count, tree)))
+}
+
 /// H("inference", chain, contract, session, nonce).
 pub fn inference_id(domain: &Domain, session: SessionId, nonce: Nonce) -> InferenceId {
     InferenceId(tagged("inference", &(domain, session, nonce)))

@@ -144,6 +144,12 @@ impl Run {
                     ));
                 }
                 Event::Drawn { .. } if self.must_stop => self.stop_validator().await?,
+                Event::FraudProven { executor, epoch, finding, accuser, .. } => {
+                    let (accuser, executor) = (self.name(accuser), self.name(executor));
+                    self.screen.say(&format!(
+                        "{accuser} proves on chain that {executor} commits a fraud in epoch {epoch}: {finding}"
+                    ));
+                }
                 Event::Settled { executor, epoch, .. } => {
                     let settlement = self.history.settlements.get(&(executor.clone(), *epoch)).cloned();
                     if let Some(settlement) = settlement {
@@ -167,9 +173,13 @@ impl Run {
         Ok(())
     }
 
+    fn name<'a>(&self, address: &'a str) -> &'a str {
+        let node = self.net.nodes.iter().find(|node| node.address == address);
+        node.map_or(address, |node| node.name)
+    }
+
     fn tell(&mut self, executor: &str, epoch: &str, settlement: &Settlement) {
-        let node = self.net.nodes.iter().find(|node| node.address == executor);
-        let name = node.map_or(executor, |node| node.name);
+        let name = self.name(executor);
         let line = if settlement.forfeited {
             format!("{name} forfeits {epoch}: {} of its stake are slashed", thousands(settlement.slashed))
         } else {

@@ -3,9 +3,7 @@
 use anyhow::Result;
 use assay_common::evidence::Cusum;
 use assay_common::ids::Epoch;
-use assay_common::msg::{
-    EpochResponse, EpochStatus, EvidenceResponse, NodeResponse, Page, QueryMsg, Tallies,
-};
+use assay_common::msg::{EpochResponse, EvidenceResponse, NodeResponse, Page, QueryMsg, Tallies};
 use assay_common::reputation::Reputation;
 use assay_sidecar::chain::Chain;
 
@@ -57,7 +55,7 @@ impl Standing {
 
     /// Whether this node's epoch has been paid or forfeited.
     pub fn is_settled(&self, epoch: Epoch) -> bool {
-        self.epoch(epoch).is_some_and(|epoch| epoch.inferences > 0 && epoch.status != EpochStatus::Open)
+        self.epoch(epoch).is_some_and(|epoch| epoch.inferences > 0 && epoch.status.is_settled())
     }
 
     /// The outcomes of all its epochs together.

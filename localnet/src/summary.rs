@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use assay_common::ids::Epoch;
 use assay_common::msg::EpochStatus;
+use assay_common::proof::Accusation;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -57,6 +58,10 @@ pub struct NodeSummary {
     pub forfeited: bool,
     pub refunded: u128,
     pub slashed: u128,
+    /// Of `slashed`, what went to whoever proved a fraud.
+    pub bounty: u128,
+    /// What was proven against the epoch, and by whom.
+    pub proven: Option<Accusation>,
     /// After the epoch's settlement.
     pub reputation_ppm: Option<u32>,
 }
@@ -203,6 +208,8 @@ fn epoch_summary(epoch: Epoch, standings: &[Standing], history: &History) -> Epo
             forfeited: known.status == EpochStatus::Forfeited,
             refunded: known.refunded.u128(),
             slashed: known.slashed.u128(),
+            bounty: known.bounty.u128(),
+            proven: known.accusation.clone(),
             reputation_ppm: settlement.map(|settlement| settlement.reputation_ppm),
         })
     });

@@ -99,6 +99,21 @@ fn assert_caught(run: &Run) {
     }
 }
 
+/// A juror proved the fraud on chain: what the jury would have said does not matter any more.
+fn assert_proven(run: &Run, finding: &str) {
+    let first = run.records(CHEAT)[0];
+    assert_eq!(first["proven"]["finding"], finding, "{first}");
+    let accuser = first["proven"]["accuser"].as_str().expect("an address");
+    assert!(HONEST.iter().any(|name| run.records(name)[0]["address"] == accuser), "{first}");
+    assert_eq!(first["forfeited"], true, "{first}");
+    assert!(number(first, "slashed") > 0, "{first}");
+    assert_eq!(number(first, "bounty"), number(first, "slashed") / 20, "{first}");
+    assert_eq!((number(first, "valid"), number(first, "fail")), (0, 0), "{first}");
+    assert_eq!(number(first, "reward"), 0, "{first}");
+    assert_eq!(number(first, "refunded"), number(first, "fees"), "{first}");
+    assert_eq!(number(first, "reputation_ppm"), 0, "{first}");
+}
+
 /// No unit was made or lost, and every requester has what it did not spend on paid work.
 fn assert_books_balance(run: &Run) {
     let books = &run.summary["conservation"];
@@ -143,9 +158,9 @@ fn a_quantised_model_forfeits_while_a_killed_juror_reveals_once_and_the_honest_a
 }
 
 #[test]
-fn noise_of_ones_own_choice_forfeits() {
+fn noise_of_ones_own_choice_is_proven_on_chain_by_a_juror() {
     let run = Run::of(&["--cheat", "wrong-seed", "--epochs", "1"]);
-    assert_caught(&run);
+    assert_proven(&run, "replay");
     HONEST.iter().for_each(|name| assert_honest(&run, name));
     assert_books_balance(&run);
 }

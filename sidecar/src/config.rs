@@ -98,11 +98,18 @@ pub struct ValidatorConfig {
     /// Limit of one attempt to fetch an artifact.
     #[serde(default = "default_fetch_timeout", with = "humantime_serde")]
     pub fetch_timeout: Duration,
+    /// Whether a fraud that this node finds while judging is proven on chain, for the bounty.
+    #[serde(default = "default_accuse")]
+    pub accuse: bool,
 }
 
 impl Default for ValidatorConfig {
     fn default() -> Self {
-        Self { commit_margin: default_commit_margin(), fetch_timeout: default_fetch_timeout() }
+        Self {
+            commit_margin: default_commit_margin(),
+            fetch_timeout: default_fetch_timeout(),
+            accuse: default_accuse(),
+        }
     }
 }
 
@@ -136,6 +143,9 @@ fn default_commit_margin() -> Duration {
 }
 fn default_fetch_timeout() -> Duration {
     Duration::from_secs(5)
+}
+fn default_accuse() -> bool {
+    true
 }
 fn default_max_batch() -> usize {
     16

@@ -46,7 +46,7 @@ pub struct AnswerResponse {
     pub signed: Signed,
 }
 
-/// What a juror gets from `GET /v1/artifacts/{inference}`.
+/// What a juror, or the requester who paid, gets from `GET /v1/artifacts/{inference}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArtifactResponse {
     /// Canonical bytes.

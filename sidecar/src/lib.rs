@@ -1,5 +1,6 @@
 //! The node of an Assay network: validator, executor, and the offline tools around them.
 
+pub mod accuse;
 pub mod answer;
 pub mod calibrate;
 pub mod chain;
@@ -15,6 +16,7 @@ pub mod register;
 pub mod request;
 mod run;
 pub mod session;
+pub mod simulate;
 pub mod stake;
 pub mod store;
 pub mod supervisor;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use assay_sidecar::config::Config;
 use assay_sidecar::executor::answer::honest_factory;
-use assay_sidecar::{answer, calibrate, doctor, register, request, session, stake, verify};
+use assay_sidecar::{accuse, answer, calibrate, doctor, register, request, session, simulate, stake, verify};
 use clap::{Parser, Subcommand};
 
 /// Verifies which model the nodes of an open inference network really run.
@@ -38,12 +38,16 @@ enum Command {
     TopUp(session::TopUpArgs),
     /// Closes a session, or pays out one that is over.
     CloseSession(session::CloseArgs),
+    /// Proves a fraud on chain, from an artifact or from a receipt.
+    Accuse(accuse::AccuseArgs),
     /// Judges an artifact file against a model, offline.
     Verify(verify::VerifyArgs),
     /// Answers a prompt offline and writes its artifact.
     Answer(answer::AnswerArgs),
     /// Makes the judge's calibration from honest runs.
     Calibrate(calibrate::CalibrateArgs),
+    /// Simulates the protocol's economics by the contract's own functions; text or JSON.
+    Simulate(simulate::SimulateArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -80,8 +84,10 @@ async fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Request(args) => request::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::TopUp(args) => session::top_up(args).await.map(|()| ExitCode::SUCCESS),
         Command::CloseSession(args) => session::close(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Accuse(args) => accuse::run(args).await,
         Command::Verify(args) => verify::run(args).await,
         Command::Answer(args) => answer::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Calibrate(args) => calibrate::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Simulate(args) => simulate::run(args).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -11,6 +11,7 @@ use cosmwasm_std::Uint128;
 use tokio::signal::unix::{signal, SignalKind};
 use tokio_util::sync::CancellationToken;
 
+use crate::accuse::{file, Accuser};
 use crate::calibrate;
 use crate::chain::{Account, Chain, ChainError, Sender};
 use crate::config::{ChainConfig, Config, ModelConfig};
@@ -108,6 +109,9 @@ impl Node {
         supervisor.spawn("watch", async move { watch::run(&watching, token).await });
         supervisor.spawn("pipeline", pipeline::run(juror.clone(), stop.clone()));
         supervisor.spawn("submit", submit::run(juror, stop.clone()));
+        if self.config.validator.accuse {
+            supervisor.spawn("accuse", file::run(self.accuser(), stop.clone()));
+        }
         supervisor.spawn("duty", self.duty().run(stop.clone()));
         if let Some(committer) = self.committer() {
             supervisor.spawn("batch", committer.run(stop.clone()));
@@ -131,6 +135,15 @@ impl Node {
             poll: self.config.chain.poll,
             client: self.client.clone(),
             bench: self.bench.clone(),
+        }
+    }
+
+    fn accuser(&self) -> Accuser {
+        Accuser {
+            chain: self.chain.clone(),
+            sender: self.sender.clone(),
+            store: self.store.clone(),
+            poll: self.config.chain.poll,
         }
     }
 

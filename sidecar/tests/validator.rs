@@ -3,8 +3,12 @@
 
 #[path = "validator/accounts.rs"]
 mod accounts;
+#[path = "validator/accusations.rs"]
+mod accusations;
 #[path = "validator/artifacts.rs"]
 mod artifacts;
+#[path = "validator/court.rs"]
+mod court;
 #[path = "validator/failover.rs"]
 mod failover;
 #[path = "validator/jobs.rs"]

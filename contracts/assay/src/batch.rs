@@ -5,6 +5,7 @@ use assay_common::draw::sample_count;
 use assay_common::event::Event;
 use assay_common::ids::{BatchId, BatchRoot, Epoch, ModelDigest, SessionId};
 use assay_common::msg::{Claim, ClaimedRange};
+use assay_common::replay::SamplerVersion;
 use assay_common::session::voucher_digest;
 use cosmwasm_std::{Api, Response, Storage, Uint128};
 
@@ -94,6 +95,7 @@ pub fn commit(
         epoch,
         round,
         rate_q32,
+        sampler: SamplerVersion::CURRENT,
         fees: claimed.fees,
         verdict_fee: params.verdict_fee(reference_fee),
         seats: params.jury.seats,

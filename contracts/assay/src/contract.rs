@@ -8,8 +8,8 @@ use cosmwasm_std::{Binary, Deps, DepsMut, Env, MessageInfo, Response};
 use crate::error::ContractError;
 use crate::tx::Tx;
 use crate::{
-    auth, batch, beacon, claim, close, draw, model, node, query, session, settle, setup, stake, sweep, tally,
-    verdicts,
+    auth, batch, beacon, claim, close, draw, model, node, proof, query, session, settle, setup, stake, sweep,
+    tally, verdicts,
 };
 
 #[cfg_attr(not(feature = "library"), entry_point)]
@@ -68,6 +68,11 @@ pub fn execute(
             verdicts::reveal(storage, &tx, verdicts::page(&tx, window, page, verdicts), &salt)
         }
         ExecuteMsg::Tally { batch, from, limit } => tally::page(storage, &tx, batch, from, limit),
+        ExecuteMsg::CommitFraud { hash } => proof::commit(storage, &tx, hash),
+        ExecuteMsg::ProveFraud { proof, salt } => proof::fraud(storage, &tx, &proof, &salt),
+        ExecuteMsg::ProveEquivocation { proof, salt } => {
+            proof::equivocation(storage, api, &tx, &proof, &salt)
+        }
         ExecuteMsg::Settle { executor, epoch, limit } => {
             let executor = api.addr_validate(&executor)?;
             settle::settle(storage, &tx, &executor, epoch, limit)

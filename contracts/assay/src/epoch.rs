@@ -33,6 +33,8 @@ impl ExecutorEpoch {
             reward: zero,
             refunded: zero,
             slashed: zero,
+            bounty: zero,
+            accusation: None,
             refund_fees_left: zero,
             refund_pool_left: zero,
         }

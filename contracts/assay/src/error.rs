@@ -1,8 +1,9 @@
 //! Every way in which a message or a query is refused, with what it was about.
 
 use assay_common::evidence::BinsError;
-use assay_common::ids::{BatchId, Digest, Epoch, ModelDigest, Nonce, Round, SessionId, Window};
+use assay_common::ids::{BatchId, Digest, Epoch, InferenceId, ModelDigest, Nonce, Round, SessionId, Window};
 use assay_common::params::ParamError;
+use assay_common::proof::UnknownSampler;
 use cosmwasm_std::{CheckedMultiplyRatioError, ConversionOverflowError, OverflowError, StdError, Uint128};
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -184,6 +185,36 @@ pub enum ContractError {
     EarlierEpochOpen { epoch: Epoch, earlier: Epoch },
     #[error("epoch {epoch} of executor {executor} has no closed sample that is not folded")]
     NothingToSettle { executor: String, epoch: Epoch },
+    #[error("{accuser} committed to {hash} in block {height}")]
+    FraudCommitted { accuser: String, hash: Digest, height: u64 },
+    #[error("{accuser} has no standing commitment to {hash}: commit to it in a block before the proof")]
+    FraudNotCommitted { accuser: String, hash: Digest },
+    #[error("{hash} was committed to in block {height}, and can be shown in the next one at the earliest")]
+    FraudTooEarly { hash: Digest, height: u64 },
+    #[error("batch {batch} could be accused until {until} seconds since 1970, now is {now}")]
+    FraudWindowOver { batch: BatchId, until: u64, now: u64 },
+    #[error("batch {batch} has {count} leaves, there is no leaf {index}")]
+    NoSuchLeaf { batch: BatchId, index: u32, count: u32 },
+    #[error("a path of {length} siblings does not lead up from row {position} of {rows}")]
+    BadRowPath { position: u32, rows: u32, length: usize },
+    #[error("what was opened is not leaf {index} of batch {batch}")]
+    NotUnderRoot { batch: BatchId, index: u32 },
+    #[error("row {position} of leaf {index} of batch {batch} is what an honest executor signs")]
+    NothingProven { batch: BatchId, index: u32, position: u32 },
+    #[error("{reason}")]
+    UnknownSampler { reason: UnknownSampler },
+    #[error("the receipt is for inference {found}, leaf {index} of batch {batch} is inference {expected}")]
+    ReceiptOfOther { batch: BatchId, index: u32, expected: InferenceId, found: InferenceId },
+    #[error("the receipt is signed by {signer}, the batch is of executor {executor}")]
+    ReceiptSigner { signer: String, executor: String },
+    #[error("{key} did not sign this receipt")]
+    ReceiptUnsigned { key: String },
+    #[error("the receipt for leaf {index} of batch {batch} is for what was committed to")]
+    ReceiptKept { batch: BatchId, index: u32 },
+    #[error(
+        "a proof was brought against epoch {epoch} of executor {executor}, or its stake is slashed for it"
+    )]
+    EpochSlashed { executor: String, epoch: Epoch },
     #[error("nothing is due to be swept in epoch {epoch}")]
     NothingToSweep { epoch: Epoch },
     #[error("{address} has nothing to claim")]
@@ -193,6 +224,12 @@ pub enum ContractError {
 fn list(broken: &[ParamError]) -> String {
     let rules: Vec<String> = broken.iter().map(ToString::to_string).collect();
     rules.join("; ")
+}
+
+impl From<UnknownSampler> for ContractError {
+    fn from(reason: UnknownSampler) -> Self {
+        Self::UnknownSampler { reason }
+    }
 }
 
 impl From<StdError> for ContractError {

@@ -163,7 +163,7 @@ pub fn credit_refunds(
         // An account is not swept while it owes a session anything.
         let Some(account) = book.find(storage, slot.epoch)? else { continue };
         match account.status {
-            EpochStatus::Open => open.push(slot),
+            EpochStatus::Open | EpochStatus::Condemned => open.push(slot),
             EpochStatus::Paid => {}
             EpochStatus::Forfeited => pools::add(&mut credit, account.take_refund(slot.amount)?)?,
         }

@@ -7,7 +7,7 @@ use assay_common::msg::EpochStatus;
 use assay_common::params::EvidenceParams;
 use assay_common::reputation::Reputation;
 use assay_common::verdict::FinalOutcome;
-use cosmwasm_std::{coins, Addr, BankMsg, Order, Response, Storage, Uint128};
+use cosmwasm_std::{Addr, Order, Response, Storage, Uint128};
 use cw_storage_plus::Bound;
 
 use crate::error::ContractError;
@@ -16,7 +16,7 @@ use crate::state::{
     Batch, Closed, Cursor, ExecutorEpoch, Node, EPOCHS, EPOCH_BATCHES, NODES, POOLS, UNSETTLED,
 };
 use crate::tx::Tx;
-use crate::{batch, draw, epoch, model, node, stake, sweep, table, tally};
+use crate::{batch, draw, epoch, model, node, slash, stake, sweep, tally};
 
 /// How far a fold came.
 struct Fold {
@@ -32,6 +32,8 @@ enum End {
     Whole,
     /// The evidence reached its bound with a sample of this batch.
     Condemned(Box<Batch>),
+    /// A proof was brought: nothing is left to weigh.
+    Proven,
 }
 
 /// Folds up to `limit` samples of an executor's ended epoch, and closes it where that decides it.
@@ -51,24 +53,27 @@ pub fn settle(
     let mut node = node::load(storage, executor)?;
     let (cusum, reputation) = (node.cusum, node.reputation);
     let stakes = (node.stake, node.unbonding_total()?);
-    let fold = fold(storage, (executor, number), &mut account, (cusum, &params.evidence), limit)?;
+    let fold = match account.status {
+        EpochStatus::Condemned => Fold { cusum, folded: 0, end: End::Proven },
+        _ => fold(storage, (executor, number), &mut account, (cusum, &params.evidence), limit)?,
+    };
     node.cusum = fold.cusum;
-    let mut response = Response::new();
-    match fold.end {
+    let burned = match fold.end {
         End::Open if fold.folded == 0 => {
             return Err(ContractError::NothingToSettle { executor: executor.to_string(), epoch: number })
         }
-        End::Open => {}
-        End::Whole => pay(storage, tx, executor, &mut account, &mut node)?,
-        End::Condemned(batch) => {
-            let burned = forfeit(storage, tx, &batch, &mut account, &mut node)?;
-            if !burned.is_zero() {
-                let amount = coins(burned.u128(), &params.denom);
-                response = response.add_message(BankMsg::Burn { amount });
-            }
+        End::Open => Uint128::zero(),
+        End::Whole => {
+            pay(storage, tx, executor, &mut account, &mut node)?;
+            Uint128::zero()
         }
-    }
-    if account.status != EpochStatus::Open {
+        End::Condemned(batch) => {
+            let may_slash = slash::jury_may(storage, tx, &batch, node.number)?;
+            forfeit(storage, tx, (executor, may_slash), &mut account, &mut node)?
+        }
+        End::Proven => forfeit(storage, tx, (executor, true), &mut account, &mut node)?,
+    };
+    if account.status.is_settled() {
         UNSETTLED.remove(storage, (number.0, executor));
         let item = sweep::Item::Account { executor: executor.clone(), epoch: number };
         sweep::schedule(storage, sweep::kept_until(params, number), &item)?;
@@ -76,10 +81,11 @@ pub fn settle(
     EPOCHS.save(storage, (executor, number.0), &account)?;
     NODES.save(storage, executor, &node)?;
     let slash = stake::slashed(executor, number, account.slashed, stakes, &node)?;
-    Ok(response.add_events(slash).add_event(Event::Settled {
+    let response = slash::burn(Response::new(), burned, &params.denom).add_events(slash);
+    Ok(response.add_event(Event::Settled {
         executor: executor.to_string(),
         epoch: number,
-        status: status(account.status).into(),
+        status: account.status.to_string(),
         folded: fold.folded,
         evidence_before: cusum.highest(),
         evidence_after: fold.cusum.highest(),
@@ -87,17 +93,10 @@ pub fn settle(
         reward: account.reward,
         refunded: account.refunded,
         slashed: account.slashed,
+        bounty: account.bounty,
         reputation_before: reputation.0,
         reputation_after: node.reputation.0,
     }))
-}
-
-fn status(status: EpochStatus) -> &'static str {
-    match status {
-        EpochStatus::Open => "open",
-        EpochStatus::Paid => "paid",
-        EpochStatus::Forfeited => "forfeited",
-    }
 }
 
 /// The account, if it is its turn.
@@ -111,7 +110,7 @@ fn check_order(
     if number >= tx.time.epoch {
         return Err(ContractError::EpochNotOver { epoch: number, now: tx.time.epoch });
     }
-    if account.status != EpochStatus::Open {
+    if account.status.is_settled() {
         return Err(ContractError::EpochSettled { executor: executor.to_string(), epoch: number });
     }
     if let Some(earlier) = open_before(storage, executor, &account)? {
@@ -212,6 +211,9 @@ pub fn is_due(storage: &dyn Storage, executor: &Addr, number: Epoch) -> Result<b
     if open_before(storage, executor, &account)?.is_some() {
         return Ok(false);
     }
+    if account.status == EpochStatus::Condemned {
+        return Ok(true);
+    }
     let mut at = account.cursor;
     let mut batch = batch::load(storage, at.batch)?;
     if at.draw == batch.samples {
@@ -244,54 +246,33 @@ fn pay(
     Ok(())
 }
 
-/// Takes the epoch's pay and a share of the stake; returns what of it is burned.
+/// Takes the epoch's pay and, where it may, a share of the stake; returns what of it is burned.
 ///
 /// The slash pays back what the reserve advanced for second levels; the fees go back to the sessions, topped up out of the
-/// slash to what they paid; the rest of the slash is burned.
+/// slash to what they paid; then the accuser has the bounty, if there was a proof, and the rest is burned.
 fn forfeit(
     storage: &mut dyn Storage,
     tx: &Tx,
-    condemned: &Batch,
+    (executor, may_slash): (&Addr, bool),
     account: &mut ExecutorEpoch,
     node: &mut Node,
 ) -> Result<Uint128, ContractError> {
-    let slashed = slash(storage, tx, condemned, node)?;
-    let repaid = slashed.min(account.advanced);
-    let left = slashed.checked_sub(repaid)?;
-    let top_up = left.min(account.fees.checked_sub(account.pending)?);
-    let burned = left.checked_sub(top_up)?;
+    let slashed = if may_slash { slash::take(storage, tx, node)? } else { Uint128::zero() };
+    let accusation = account.accusation.as_ref();
+    let bounty = slash::bounty(&tx.config.params, slashed, executor, accusation)?;
+    let missing = account.fees.checked_sub(account.pending)?;
+    let division = slash::divide(slashed, account.advanced, missing, bounty)?;
+    let mut held = POOLS.load(storage)?;
+    pools::shift(&mut held.pending, &mut held.refunds, account.pending)?;
+    slash::pay(storage, &mut held, &division, accusation)?;
+    POOLS.save(storage, &held)?;
     account.status = EpochStatus::Forfeited;
     account.slashed = slashed;
-    account.refunded = account.pending.checked_add(top_up)?;
+    account.bounty = division.bounty;
+    account.refunded = account.pending.checked_add(division.top_up)?;
     account.refund_fees_left = account.fees;
     account.refund_pool_left = account.refunded;
     node.reputation = Reputation::default();
     node.cusum = Cusum::default();
-    let mut held = POOLS.load(storage)?;
-    pools::shift(&mut held.pending, &mut held.refunds, account.pending)?;
-    pools::shift(&mut held.stakes, &mut held.reserve, repaid)?;
-    pools::shift(&mut held.stakes, &mut held.refunds, top_up)?;
-    pools::shift(&mut held.stakes, &mut held.burned, burned)?;
-    POOLS.save(storage, &held)?;
-    Ok(burned)
-}
-
-/// Takes the share of all stake, bonded or unbonding, that a forfeit costs, rounded down; nothing while too few others could have judged.
-///
-/// "Others" are those of the model and epoch whose jury tipped the evidence. The next epoch's tables know the new
-/// stake; a node whose stake no longer reaches a model's minimum is not in that model's table any more.
-fn slash(
-    storage: &mut dyn Storage,
-    tx: &Tx,
-    condemned: &Batch,
-    node: &mut Node,
-) -> Result<Uint128, ContractError> {
-    let params = &tx.config.params;
-    let others = table::in_force(storage, &condemned.model, condemned.epoch)?.others(node.number);
-    if others < params.jury.min_others_to_slash {
-        return Ok(Uint128::zero());
-    }
-    let slashed = node.take(pools::share(node.at_stake()?, params.fees.slash_ppm)?);
-    node::lower(storage, tx, node)?;
-    Ok(slashed)
+    Ok(division.burned)
 }

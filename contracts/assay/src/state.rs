@@ -9,6 +9,8 @@ use assay_common::ids::{
 };
 use assay_common::msg::{CalibrationRecord, ClaimedRange, EpochStatus, SampleKey, SessionStatus, Tallies};
 use assay_common::params::Params;
+use assay_common::proof::Finding;
+use assay_common::replay::SamplerVersion;
 use assay_common::reputation::Reputation;
 use assay_common::session::ModelSpec;
 use assay_common::verdict::{FinalOutcome, Outcome, Score};
@@ -108,6 +110,7 @@ pub struct Batch {
     pub epoch: Epoch,
     pub round: Round,
     pub rate_q32: u64,
+    pub sampler: SamplerVersion,
     pub fees: Uint128,
     /// Pay of one verdict, and seats of a jury, as paid for at the commitment.
     pub verdict_fee: Uint128,
@@ -193,6 +196,15 @@ pub struct Cursor {
     pub draw: u32,
 }
 
+/// The proof that condemned an executor's epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Accusation {
+    pub accuser: Addr,
+    pub finding: Finding,
+    pub batch: BatchId,
+    pub index: u32,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExecutorEpoch {
     pub status: EpochStatus,
@@ -217,6 +229,9 @@ pub struct ExecutorEpoch {
     pub reward: Uint128,
     pub refunded: Uint128,
     pub slashed: Uint128,
+    /// Of `slashed`, what went to the accuser.
+    pub bounty: Uint128,
+    pub accusation: Option<Accusation>,
     /// Fees of sessions that have not taken their refund, and what is left for them.
     pub refund_fees_left: Uint128,
     pub refund_pool_left: Uint128,
@@ -257,6 +272,8 @@ pub const COMMITMENTS: Packed<(u32, u64, u32), PageCommitment> = Packed::new("c"
 pub const EPOCHS: Packed<(&Addr, u64), ExecutorEpoch> = Packed::new("epoch");
 /// Holds ((executor, epoch), batch) for each batch: the order of the evidence.
 pub const EPOCH_BATCHES: Packed<((&Addr, u64), u64), bool> = Packed::new("epoch_batch");
+/// Maps (epoch, accuser, hash of a proof) to the block in which the accuser committed to it.
+pub const FRAUD_COMMITMENTS: Packed<(u64, &Addr, [u8; 32]), u64> = Packed::new("fraud_commitment");
 /// Maps a node's number to it as a juror.
 pub const JURORS: Packed<u32, Juror> = Packed::new("j");
 /// Maps an address to what it has earned otherwise and not claimed.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use assay_common::event::Event;
 use assay_common::ids::{BatchId, Round, Window};
-use assay_common::msg::{EpochStatus, SampleKey, Tallies};
+use assay_common::msg::{SampleKey, Tallies};
 use assay_common::verdict::FinalOutcome;
 use cosmwasm_std::{Addr, Response, Storage, Uint128};
 
@@ -106,7 +106,7 @@ impl Tally<'_> {
         mut sample: Sample,
     ) -> Result<(), ContractError> {
         let key = SampleKey { batch: self.id, draw: number };
-        if self.account.status == EpochStatus::Forfeited {
+        if self.account.status.voids_samples() {
             self.purse.void()?;
             let closed = Hearing::new(&sample, self.tolerance).closed(FinalOutcome::Void);
             return self.close(storage, key, sample, closed);
@@ -262,7 +262,7 @@ pub fn waits_for(
     let batch = batch::load(storage, id)?;
     let sample = load(storage, id, from)?;
     let account = epoch::load(storage, &batch.executor, batch.epoch)?;
-    if sample.closed.is_some() || account.status == EpochStatus::Forfeited {
+    if sample.closed.is_some() || account.status.voids_samples() {
         return Ok(None);
     }
     let tolerance = model::load(storage, &batch.model)?.calibration.probe_tolerance;

@@ -12,6 +12,8 @@ pub struct Tx {
     /// Units of the one denomination that came with the message.
     pub funds: Uint128,
     pub time: Time,
+    /// The block that holds it.
+    pub height: u64,
     pub config: Config,
 }
 
@@ -49,7 +51,13 @@ impl Tx {
     pub fn new(storage: &dyn Storage, env: &Env, info: MessageInfo) -> Result<Self, ContractError> {
         let config = CONFIG.load(storage)?;
         let funds = sum_of(&info.funds, &config.params.denom)?;
-        Ok(Self { sender: info.sender, funds, time: Time::new(env, &config), config })
+        Ok(Self {
+            sender: info.sender,
+            funds,
+            time: Time::new(env, &config),
+            height: env.block.height,
+            config,
+        })
     }
 
     /// The current window.

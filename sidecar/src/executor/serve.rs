@@ -1,9 +1,9 @@
 //! The executor's routes: answers for those who pay, artifacts for those who are to judge them.
 
-use assay_common::ids::{BatchId, InferenceId};
+use assay_common::ids::{BatchId, InferenceId, Nonce, SessionId};
 use assay_common::merkle;
-use assay_common::msg::{QueryMsg, SampleResponse};
-use assay_common::session::fetch_digest;
+use assay_common::msg::{QueryMsg, SampleResponse, SessionResponse};
+use assay_common::session::{fetch_digest, inference_id};
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -24,18 +24,20 @@ const JSON_BYTES_FIXED: usize = 16 * 1024;
 /// How far a juror's clock may be from ours; a signature that somebody overheard is worth nothing after.
 pub const MAX_CLOCK_SECONDS: u64 = 60;
 
-/// The headers with which a juror asks for an artifact.
-pub const JUROR_HEADER: &str = "x-assay-juror";
+/// The headers with which a juror or a requester asks for an artifact.
+pub const SIGNER_HEADER: &str = "x-assay-signer";
 /// Unix seconds.
 pub const TIME_HEADER: &str = "x-assay-time";
 /// JSON of [`Signed`] over [`fetch_digest`].
 pub const SIGNED_HEADER: &str = "x-assay-signed";
 
-/// `?batch=1&draw=0`: the sample that the juror judges.
+/// `?batch=1&draw=0`: the sample that a juror judges; `?batch=1&session=2&nonce=3`: what a requester paid for.
 #[derive(Debug, Deserialize)]
-struct Sample {
+struct Asked {
     batch: u64,
-    draw: u32,
+    draw: Option<u32>,
+    session: Option<u64>,
+    nonce: Option<u64>,
 }
 
 /// `POST /v1/answers` and `GET /v1/artifacts/{inference}`.
@@ -77,23 +79,29 @@ fn status(error: &DeskError) -> StatusCode {
 async fn artifacts(
     State(desk): State<Desk>,
     inference: Result<Path<String>, PathRejection>,
-    sample: Result<Query<Sample>, QueryRejection>,
+    asked: Result<Query<Asked>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Json<ArtifactResponse>, Refused> {
     let Path(inference) = inference.map_err(|rejection| bad_request(rejection.body_text()))?;
     let inference: InferenceId = inference.parse().map_err(bad_request)?;
-    let Query(sample) = sample.map_err(|rejection| bad_request(rejection.body_text()))?;
-    let juror = signer(&desk, &inference, &headers)?;
-    let batch = BatchId(sample.batch);
-    check_seat(&desk, &inference, &juror, batch, sample.draw).await?;
+    let Query(asked) = asked.map_err(|rejection| bad_request(rejection.body_text()))?;
+    let signer = signer(&desk, &inference, &headers)?;
+    let batch = BatchId(asked.batch);
+    match (asked.draw, asked.session, asked.nonce) {
+        (Some(draw), None, None) => check_seat(&desk, &inference, &signer, batch, draw).await?,
+        (None, Some(session), Some(nonce)) => {
+            check_payer(&desk, &inference, &signer, (SessionId(session), Nonce(nonce))).await?;
+        }
+        _ => return Err(bad_request("a juror names batch and draw, a requester batch, session and nonce")),
+    }
     let artifact = opened(&desk, &inference, batch).await?;
-    tracing::info!(inference.id = %inference, juror.address = juror, "executor.artifact_served");
+    tracing::info!(inference.id = %inference, signer.address = signer, "executor.artifact_served");
     Ok(Json(artifact))
 }
 
-/// The juror that the headers name, if it signed them now.
+/// Whom the headers name, if it signed them now.
 fn signer(desk: &Desk, inference: &InferenceId, headers: &HeaderMap) -> Result<String, Refused> {
-    let juror = header(headers, JUROR_HEADER)?;
+    let named = header(headers, SIGNER_HEADER)?;
     let time: u64 = header(headers, TIME_HEADER)?
         .parse()
         .map_err(|_| bad_request(format!("{TIME_HEADER} is not a number of seconds")))?;
@@ -106,10 +114,10 @@ fn signer(desk: &Desk, inference: &InferenceId, headers: &HeaderMap) -> Result<S
         )));
     }
     let shared = &desk.shared;
-    let digest = fetch_digest(&shared.terms.domain, inference, juror, time);
+    let digest = fetch_digest(&shared.terms.domain, inference, named, time);
     let signer = signed.signer(&digest.0, &shared.prefix).map_err(forbidden)?;
-    if signer != juror {
-        return Err(forbidden(format!("the request names the juror {juror} but is signed by {signer}")));
+    if signer != named {
+        return Err(forbidden(format!("the request names {named} but is signed by {signer}")));
     }
     Ok(signer)
 }
@@ -144,6 +152,31 @@ async fn check_seat(
         Ok(())
     } else {
         Err(forbidden(format!("{juror} has no seat in the jury of sample {draw} of batch {batch}")))
+    }
+}
+
+/// Whether this is the requester that paid for this inference: the prompt in the artifact is its own.
+async fn check_payer(
+    desk: &Desk,
+    inference: &InferenceId,
+    requester: &str,
+    (session, nonce): (SessionId, Nonce),
+) -> Result<(), Refused> {
+    let expected = inference_id(&desk.shared.terms.domain, session, nonce);
+    if expected != *inference {
+        return Err(forbidden(format!(
+            "nonce {nonce} of session {session} is inference {expected}, not {inference}"
+        )));
+    }
+    let query = QueryMsg::Session { session };
+    let found: SessionResponse = desk.shared.contract.query(query).await.map_err(|error| match error {
+        ChainError::Query { log, .. } => forbidden(format!("the contract knows no session {session}: {log}")),
+        error => Refused::new(StatusCode::BAD_GATEWAY, Chained(&error)),
+    })?;
+    if found.requester == requester {
+        Ok(())
+    } else {
+        Err(forbidden(format!("session {session} is of {}, not of {requester}", found.requester)))
     }
 }
 

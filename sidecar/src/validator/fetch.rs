@@ -2,16 +2,19 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use assay_common::artifact::Artifact;
+use assay_common::artifact::{Artifact, Commitment};
+use assay_common::digest::Domain;
+use assay_common::ids::InferenceId;
 use assay_common::msg::{NodeResponse, QueryMsg};
 use assay_common::session::fetch_digest;
 use assay_common::verdict::{AbstainReason, Outcome, UnavailableReason};
-use reqwest::Url;
+use cosmwasm_std::HexBinary;
+use reqwest::{RequestBuilder, Url};
 
 use super::jobs::{Job, Next};
 use super::{Case, Juror};
-use crate::chain::ChainError;
-use crate::executor::serve::{JUROR_HEADER, SIGNED_HEADER, TIME_HEADER};
+use crate::chain::{Account, ChainError};
+use crate::executor::serve::{SIGNED_HEADER, SIGNER_HEADER, TIME_HEADER};
 use crate::http::ArtifactResponse;
 
 /// Bytes of a response besides the artifact: a path of 32 digests in hex, a voucher, and the frame.
@@ -46,7 +49,7 @@ pub async fn step(juror: &Juror, job: &Job) -> Result<Next, ChainError> {
     let query = QueryMsg::Node { address: case.executor.clone() };
     let node: NodeResponse = juror.chain.query(&query).await?;
     let answer = match ask(juror, job, &case, &node.endpoint).await {
-        Answer::Given(evidence) => match open(&evidence, &case) {
+        Answer::Given(evidence) => match open(&evidence, &case.commitment()) {
             Ok(_) => return Ok(Next::Fetched { case, evidence }),
             Err(reason) => Answer::Wrong(reason),
         },
@@ -90,60 +93,77 @@ pub fn wait(attempts: u32) -> Duration {
 ///
 /// # Errors
 /// They are not what was committed to; how that shows.
-pub fn open(evidence: &ArtifactResponse, case: &Case) -> Result<Artifact, String> {
-    let mut path = Vec::with_capacity(evidence.path.len());
-    for sibling in &evidence.path {
-        let sibling: [u8; 32] = sibling
-            .as_slice()
-            .try_into()
-            .map_err(|_| format!("a digest of the path has {} bytes", sibling.len()))?;
-        path.push(sibling);
-    }
-    Artifact::open(&evidence.artifact, &path, &case.commitment()).map_err(|mismatch| mismatch.to_string())
+pub fn open(evidence: &ArtifactResponse, commitment: &Commitment) -> Result<Artifact, String> {
+    let path = path(evidence)?;
+    Artifact::open(&evidence.artifact, &path, commitment).map_err(|mismatch| mismatch.to_string())
+}
+
+/// The way from the inference's leaf to the batch's root.
+///
+/// # Errors
+/// A sibling that is no digest.
+pub fn path(evidence: &ArtifactResponse) -> Result<Vec<[u8; 32]>, String> {
+    let digest = |sibling: &HexBinary| {
+        let bytes = sibling.as_slice();
+        bytes.try_into().map_err(|_| format!("a digest of the path has {} bytes", bytes.len()))
+    };
+    evidence.path.iter().map(digest).collect()
 }
 
 async fn ask(juror: &Juror, job: &Job, case: &Case, endpoint: &str) -> Answer {
-    let url = match address(endpoint, job, case) {
-        Ok(url) => url,
-        Err(reason) => return Answer::Nothing(reason),
-    };
-    let now = match SystemTime::now().duration_since(UNIX_EPOCH) {
-        Ok(since) => since.as_secs(),
-        Err(error) => return Answer::Nothing(format!("this machine's clock: {error}")),
-    };
-    let digest = fetch_digest(juror.chain.domain(), &case.inference, juror.address(), now);
-    let signed = match serde_json::to_string(&juror.sender.account().sign(&digest.0)) {
-        Ok(signed) => signed,
-        Err(error) => return Answer::Nothing(error.to_string()),
-    };
-    let request = juror
-        .client
-        .get(url)
-        .timeout(juror.config.fetch_timeout)
-        .header(JUROR_HEADER, juror.address())
-        .header(TIME_HEADER, now.to_string())
-        .header(SIGNED_HEADER, signed);
+    let key = job.seat.key;
+    let asked = [("batch", key.batch.0), ("draw", key.draw.into())];
+    let request = address(endpoint, &case.inference, &asked).and_then(|url| {
+        let request = juror.client.get(url).timeout(juror.config.fetch_timeout);
+        signed(request, juror.sender.account(), juror.chain.domain(), &case.inference)
+    });
     let tokens = case.max_prompt.saturating_add(case.max_new);
-    read(request, cap(juror.params.limits.artifact_bytes(tokens))).await
+    match request {
+        Ok(request) => read(request, cap(juror.params.limits.artifact_bytes(tokens))).await,
+        Err(reason) => Answer::Nothing(reason),
+    }
+}
+
+/// A request for an artifact, signed by this account now.
+///
+/// # Errors
+/// This machine's clock, or an account that cannot be written as JSON.
+pub fn signed(
+    request: RequestBuilder,
+    account: &Account,
+    domain: &Domain,
+    inference: &InferenceId,
+) -> Result<RequestBuilder, String> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = since.map_err(|error| format!("this machine's clock: {error}"))?.as_secs();
+    let digest = fetch_digest(domain, inference, account.address(), now);
+    let signed = serde_json::to_string(&account.sign(&digest.0)).map_err(|error| error.to_string())?;
+    let headers =
+        [(SIGNER_HEADER, account.address()), (TIME_HEADER, &now.to_string()), (SIGNED_HEADER, &signed)];
+    Ok(headers.into_iter().fold(request, |request, (name, value)| request.header(name, value)))
 }
 
 /// Most bytes of a response with an artifact of `artifact` bytes: base64 makes four of three.
-fn cap(artifact: u64) -> usize {
+pub fn cap(artifact: u64) -> usize {
     let bytes = artifact.div_ceil(3).saturating_mul(4).saturating_add(RESPONSE_FIXED);
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
-fn address(endpoint: &str, job: &Job, case: &Case) -> Result<Url, String> {
-    let key = job.seat.key;
-    let text = format!("{}/v1/artifacts/{}", endpoint.trim_end_matches('/'), case.inference);
+/// Where an endpoint has an artifact; `asked` says by which right.
+///
+/// # Errors
+/// The endpoint is no URL.
+pub fn address(endpoint: &str, inference: &InferenceId, asked: &[(&str, u64)]) -> Result<Url, String> {
+    let text = format!("{}/v1/artifacts/{inference}", endpoint.trim_end_matches('/'));
     let mut url = Url::parse(&text).map_err(|error| format!("endpoint {endpoint:?}: {error}"))?;
-    url.query_pairs_mut()
-        .append_pair("batch", &key.batch.to_string())
-        .append_pair("draw", &key.draw.to_string());
+    for (name, value) in asked {
+        url.query_pairs_mut().append_pair(name, &value.to_string());
+    }
     Ok(url)
 }
 
-async fn read(request: reqwest::RequestBuilder, cap: usize) -> Answer {
+/// Sends a request and reads at most `cap` bytes.
+pub async fn read(request: reqwest::RequestBuilder, cap: usize) -> Answer {
     let mut response = match request.send().await {
         Ok(response) => response,
         Err(error) => return Answer::Nothing(chained(&error)),

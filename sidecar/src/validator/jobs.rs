@@ -331,7 +331,7 @@ pub async fn expire(store: &Store, chain_now: u64) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn job(row: &SqliteRow) -> Result<Job, StoreError> {
+pub(crate) fn job(row: &SqliteRow) -> Result<Job, StoreError> {
     let seat = Seat {
         key: key(row)?,
         window: Window(loaded(row.try_get("draw_window")?)?),
@@ -366,7 +366,7 @@ fn parsed<T: DeserializeOwned>(row: &SqliteRow, column: &'static str) -> Result<
     value.map_err(|error| StoreError::Unreadable { what: column, reason: error.to_string() })
 }
 
-pub(super) fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {
+pub(crate) fn json<T: Serialize>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value)
         .map_err(|error| StoreError::Unreadable { what: "a value to be stored", reason: error.to_string() })
 }

@@ -30,7 +30,7 @@ pub fn admit(
     evidence: &ArtifactResponse,
     vocabulary: u32,
 ) -> Result<Admitted, Outcome> {
-    let artifact = open(evidence, case).map_err(|mismatch| {
+    let artifact = open(evidence, &case.commitment()).map_err(|mismatch| {
         tracing::info!(inference.id = %case.inference, mismatch, "judge.mismatch");
         Outcome::Unavailable { reason: UnavailableReason::Mismatch }
     })?;

@@ -8,7 +8,7 @@ use assay_common::msg::{SampleResponse, Seat};
 use assay_common::session::{fetch_digest, inference_id};
 use assay_sidecar::chain::{Account, Pending, Signed};
 use assay_sidecar::executor::plan::{plan, Limits, Offer};
-use assay_sidecar::executor::serve::{JUROR_HEADER, SIGNED_HEADER, TIME_HEADER};
+use assay_sidecar::executor::serve::{SIGNED_HEADER, SIGNER_HEADER, TIME_HEADER};
 use assay_sidecar::http::ArtifactResponse;
 use reqwest::RequestBuilder;
 
@@ -43,8 +43,12 @@ async fn committed(suite: &Suite) -> (Commitment, String) {
         nonce: Nonce(3),
         inference,
         window: Window(1),
-        seats: vec![Seat { juror: juror.clone(), verdict: None }],
+        seats: vec![Seat { juror: juror.clone(), verdict: None, score: None }],
+        second: None,
+        probe_seeds: Vec::new(),
         outcome: None,
+        size_class: 0,
+        bin: 0,
     };
     suite.table.lock().unwrap().samples.insert((BATCH, 0), sample);
     (Commitment { root: batch.root, count: 5, index: 2, inference }, juror)
@@ -62,7 +66,7 @@ fn signed(
 ) -> RequestBuilder {
     let signed: Signed = by.sign(&fetch_digest(&domain(), inference, juror, time).0);
     request
-        .header(JUROR_HEADER, juror)
+        .header(SIGNER_HEADER, juror)
         .header(TIME_HEADER, time)
         .header(SIGNED_HEADER, serde_json::to_string(&signed).unwrap())
 }
@@ -94,8 +98,11 @@ async fn whoever_has_no_seat_or_did_not_sign_is_told_so() {
     let (key, here) = (suite.juror(), "?batch=4&draw=0");
     let of = |query: &str| request(&suite, &id, query);
 
-    refused(of(here), 400, "the header x-assay-juror is missing").await;
+    refused(of(here), 400, "the header x-assay-signer is missing").await;
     refused(signed(of(""), &id, (&juror, now()), &key), 400, "missing field `batch`").await;
+    for half in ["?batch=4", "?batch=4&session=7", "?batch=4&draw=0&session=7&nonce=3"] {
+        refused(signed(of(half), &id, (&juror, now()), &key), 400, "a juror names batch and draw").await;
+    }
     let other = suite.client.get(format!("{}/v1/artifacts/abc{here}", suite.url));
     refused(signed(other, &id, (&juror, now()), &key), 400, "64 hexadecimal digits").await;
 
@@ -114,4 +121,22 @@ async fn whoever_has_no_seat_or_did_not_sign_is_told_so() {
     let neighbour = inference_id(&domain(), SESSION, Nonce(2));
     let asked = signed(request(&suite, &neighbour, here), &neighbour, (&juror, now()), &key);
     refused(asked, 403, "sample 0 of batch 4 is inference").await;
+}
+
+#[tokio::test]
+async fn the_requester_who_paid_gets_its_own_inference_and_no_other() {
+    let suite = Suite::new().await;
+    let (Commitment { inference, .. }, _) = committed(&suite).await;
+    let payer = suite.juror();
+    suite.change_session(|session| session.requester = payer.address().into());
+    let right = format!("?batch=4&session={SESSION}&nonce=3");
+    let asking = |query: &str, by: &Account| {
+        signed(request(&suite, &inference, query), &inference, (by.address(), now()), by)
+    };
+    let response: ArtifactResponse = asking(&right, &payer).send().await.unwrap().json().await.unwrap();
+    assert_eq!(Artifact::decode(response.artifact.as_slice()).unwrap().prompt, [3]);
+    refused(asking(&right, &suite.account), 403, "session 7 is of").await;
+    let other = format!("?batch=4&session={SESSION}&nonce=2");
+    refused(asking(&other, &payer), 403, "nonce 2 of session 7 is inference").await;
+    refused(asking("?batch=4&session=99&nonce=3", &payer), 403, "").await;
 }

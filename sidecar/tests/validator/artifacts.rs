@@ -8,7 +8,7 @@ use assay_common::judge::{Calibration, Cell, Limit, Measurement, Position};
 use assay_common::merkle;
 use assay_common::params::PerAlternative;
 use assay_common::probe::PROBES;
-use assay_common::row::encode_leaf;
+use assay_common::row::{encode_leaf, Row};
 use assay_common::sampler::{sample_full, top_candidates, SamplingParams};
 use assay_common::session::{
     batch_leaf, inference_id, prompt_digest, voucher_digest, ModelSpec, NumericScheme, Request,
@@ -41,24 +41,24 @@ pub fn case() -> Case {
     }
 }
 
-fn domain() -> Domain {
+pub fn domain() -> Domain {
     Domain { chain_id: "test-1".into(), contract: "wasm1contract".into() }
 }
 
-fn spec() -> ModelSpec {
+pub fn spec() -> ModelSpec {
     let (weights, scheme) = (Digest([5; 32]), NumericScheme::F32);
     ModelSpec { name: "toy".into(), weights, scheme, vocabulary: VOCABULARY }
 }
 
 /// An honest answer of three tokens, the second inference of a batch of two, and what the chain says about it.
-struct Trial {
-    artifact: Artifact,
+pub struct Trial {
+    pub artifact: Artifact,
     requester: Account,
-    case: Case,
+    pub case: Case,
 }
 
 impl Trial {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let requester = Account::generate(&dir.path().join("key"), "wasm").unwrap();
         let (salt, prompt) = ([6; 32], vec![1, 2, 3]);
@@ -86,7 +86,7 @@ impl Trial {
     }
 
     /// Commits to the artifact as it is now, and serves it.
-    fn served(&mut self) -> ArtifactResponse {
+    pub fn served(&mut self) -> ArtifactResponse {
         let digest = self.artifact.receipt(self.case.inference).artifact();
         let leaf = merkle::leaf_hash(&batch_leaf(&self.case.inference, &digest));
         let leaves = [merkle::leaf_hash(b"another"), leaf];
@@ -96,6 +96,14 @@ impl Trial {
         let voucher = voucher_digest(&domain(), self.case.session, self.case.nonce, &request);
         let voucher = self.requester.sign(&voucher.0).signature;
         ArtifactResponse { artifact: self.artifact.encode().into(), path, voucher }
+    }
+
+    /// Signs the second token that its row lists, where the seed gives the first.
+    pub fn cheat(&mut self, position: usize) {
+        let row = self.artifact.rows(VOCABULARY).unwrap()[position].clone();
+        let token = row.entries[1].token;
+        self.artifact.tokens[position] = token.0;
+        self.artifact.leaves[position] = encode_leaf(position as u32, &Row { token, ..row });
     }
 
     fn outcome(&self, evidence: &ArtifactResponse) -> Result<(), Outcome> {
@@ -222,10 +230,7 @@ fn what_is_admitted_is_judged_by_its_numbers() {
 #[test]
 fn a_token_that_the_signed_numbers_do_not_give_is_a_fraud_whatever_the_distance() {
     let mut trial = Trial::new();
-    let row = trial.artifact.rows(VOCABULARY).unwrap()[1].clone();
-    let other = row.entries[1].token;
-    trial.artifact.tokens[1] = other.0;
-    trial.artifact.leaves[1] = encode_leaf(1, &assay_common::row::Row { token: other, ..row });
+    trial.cheat(1);
     let evidence = trial.served();
     let (outcome, report) = decide(&domain(), &trial.case, &evidence, &measurement(0.0), &calibration());
     assert_eq!(outcome, Outcome::Invalid { reason: InvalidReason::Replay });

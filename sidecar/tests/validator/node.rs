@@ -26,6 +26,8 @@ use cosmwasm_std::Binary;
 use prost::{Message, Name};
 use serde_json::{json, Value};
 
+use super::court::Court;
+
 pub const ACCOUNT_NUMBER: u64 = 7;
 pub const CLOCK: ClockParams = ClockParams { start: 1_000, window_seconds: 10, windows_per_epoch: 6 };
 
@@ -60,6 +62,7 @@ pub struct State {
     pub events: BTreeMap<u64, Vec<Event>>,
     pub commitments: BTreeMap<(Window, u32), (Digest, bool)>,
     pub revealed: Vec<Verdict>,
+    pub court: Court,
     /// Maps a hash to height, code and log.
     pub txs: BTreeMap<String, (u64, u32, String)>,
     /// Raw bytes of everything that reached the mempool.
@@ -91,6 +94,7 @@ impl Node {
             events: BTreeMap::new(),
             commitments: BTreeMap::new(),
             revealed: Vec::new(),
+            court: Court::default(),
             txs: BTreeMap::new(),
             received: Vec::new(),
             answers: BTreeMap::new(),
@@ -260,6 +264,8 @@ impl State {
                 let next_start_after = rest.next().and(items.last().map(|page| page.page));
                 json!(Page { items, next_start_after })
             }
+            QueryMsg::FraudCommitment { hash, .. } => json!(self.court.committed(&hash)),
+            QueryMsg::Epoch { executor, epoch } => json!(self.court.epoch(executor, epoch)),
             _ => {
                 let query = String::from_utf8(query.to_vec()).unwrap();
                 self.answers.get(&query).cloned().ok_or_else(|| format!("not found: {query}"))?
@@ -308,7 +314,7 @@ impl State {
                 }
                 Ok(())
             }
-            _ => Ok(()),
+            accusing => self.court.check((&self.domain, self.height), &msg.0, accusing),
         }
     }
 
@@ -322,7 +328,7 @@ impl State {
                 self.commitments.get_mut(&(window, page)).unwrap().1 = true;
                 self.revealed.extend(verdicts);
             }
-            _ => {}
+            accusing => self.court.apply(self.height, msg.0, accusing),
         }
         Ok(())
     }

@@ -77,6 +77,7 @@ impl Suite {
             config: ValidatorConfig {
                 commit_margin: Duration::from_secs(3),
                 fetch_timeout: Duration::from_secs(1),
+                accuse: true,
             },
             params: params(),
             poll: Duration::from_millis(1),

@@ -97,7 +97,11 @@ fn sampled(suite: &Suite) {
         inference: InferenceId([3; 32]),
         window: Window(20),
         seats: vec![],
+        second: None,
+        probe_seeds: vec![],
         outcome: None,
+        size_class: 0,
+        bin: 0,
     };
     answer(suite, &QueryMsg::Sample { batch, draw: 0 }, &sample);
     let record = BatchResponse {
@@ -110,6 +114,7 @@ fn sampled(suite: &Suite) {
         window: Window(19),
         epoch: Epoch(3),
         round: Round(1),
+        sampler: assay_common::replay::SamplerVersion::CURRENT,
         rate_q32: 1 << 32,
         fees: Uint128::new(1),
         samples: 1,

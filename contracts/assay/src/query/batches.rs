@@ -1,9 +1,10 @@
 //! Batches, their samples, and what jurors must judge and have judged.
 
+use assay_common::claims;
 use assay_common::draw;
-use assay_common::ids::{BatchId, DrawSeed, Nonce, SessionId, Window};
+use assay_common::ids::{BatchId, DrawSeed, Window};
 use assay_common::msg::{
-    AssignedPage, BatchResponse, ClaimedRange, CommitmentResponse, Page, SampleKey, SampleResponse, Seat,
+    AssignedPage, BatchResponse, CommitmentResponse, Page, SampleKey, SampleResponse, Seat,
 };
 use assay_common::session::inference_id;
 use assay_common::verdict::Verdict;
@@ -44,6 +45,7 @@ fn response(id: BatchId, batch: Batch) -> BatchResponse {
         epoch: batch.epoch,
         round: batch.round,
         rate_q32: batch.rate_q32,
+        sampler: batch.sampler,
         fees: batch.fees,
         samples: batch.samples,
         drawn: batch.drawn,
@@ -86,8 +88,8 @@ fn sample_response(
     sample: Sample,
 ) -> Result<SampleResponse, ContractError> {
     let SampleKey { batch: id, draw } = key;
-    let (session, nonce) =
-        leaf(&batch.claims, sample.index).ok_or(ContractError::UnknownSample { batch: id, draw })?;
+    let (session, nonce) = claims::inference(&batch.claims, sample.index)
+        .ok_or(ContractError::UnknownSample { batch: id, draw })?;
     let probe_seeds = probe_seeds(storage, config, (id, batch), &sample)?;
     let mut seats = Vec::with_capacity(sample.seats.len());
     for seat in sample.seats {
@@ -127,19 +129,6 @@ fn probe_seeds(
     let first = first.map(|randomness| draw::seed(&config.domain, id, &randomness));
     let second = second.map(|randomness| draw::second_seed(&config.domain, id, &randomness));
     Ok(first.into_iter().chain(second).collect())
-}
-
-/// The inference of a leaf number: leaves are in the order of the claims, and in each of the nonces.
-fn leaf(claims: &[ClaimedRange], index: u32) -> Option<(SessionId, Nonce)> {
-    let mut left = u64::from(index);
-    for claim in claims {
-        let length = claim.to.next().0.saturating_sub(claim.from.0);
-        if left < length {
-            return Some((claim.session, Nonce(claim.from.0.saturating_add(left))));
-        }
-        left = left.saturating_sub(length);
-    }
-    None
 }
 
 pub fn assignments(

@@ -8,14 +8,16 @@ mod sessions;
 
 use assay_common::ids::{Epoch, Round};
 use assay_common::msg::{
-    BeaconResponse, ClaimableResponse, ClockResponse, EpochResponse, PoolsResponse, QueryMsg,
+    BeaconResponse, ClaimableResponse, ClockResponse, EpochResponse, FraudCommitmentResponse, PoolsResponse,
+    QueryMsg,
 };
+use assay_common::proof::Accusation;
 use cosmwasm_std::{to_json_binary, Addr, Binary, Deps, Env, Storage};
 
 use crate::error::ContractError;
 use crate::state::{ExecutorEpoch, BEACONS, CONFIG, POOLS};
 use crate::tx::Time;
-use crate::{claim, epoch, model, node};
+use crate::{claim, epoch, model, node, proof};
 
 /// Answers a query as JSON.
 ///
@@ -71,6 +73,10 @@ pub fn answer(deps: Deps, env: &Env, msg: QueryMsg) -> Result<Binary, ContractEr
             let executor = address(&executor)?;
             to_json_binary(&account(&executor, epoch, epoch::load(storage, &executor, epoch)?))
         }
+        QueryMsg::FraudCommitment { accuser, hash } => {
+            let height = proof::committed(storage, Time::new(env, &config).epoch, &address(&accuser)?, hash)?;
+            to_json_binary(&FraudCommitmentResponse { height: height.map(|(_, height)| height) })
+        }
         QueryMsg::Epochs { executor, start_after, limit } => {
             to_json_binary(&nodes::epochs(storage, &address(&executor)?, start_after, limit)?)
         }
@@ -112,5 +118,12 @@ fn account(executor: &Addr, epoch: Epoch, account: ExecutorEpoch) -> EpochRespon
         reward: account.reward,
         refunded: account.refunded,
         slashed: account.slashed,
+        bounty: account.bounty,
+        accusation: account.accusation.map(|accusation| Accusation {
+            accuser: accusation.accuser.into_string(),
+            finding: accusation.finding,
+            batch: accusation.batch,
+            index: accusation.index,
+        }),
     }
 }

@@ -39,6 +39,9 @@ fn every_message() -> Vec<ExecuteMsg> {
         ExecuteMsg::CommitVerdicts { window, page: 0, hash: Digest::default() },
         ExecuteMsg::RevealVerdicts { window, page: 0, salt: Default::default(), verdicts: vec![] },
         ExecuteMsg::Tally { batch, from: 0, limit: 1 },
+        ExecuteMsg::CommitFraud { hash: Digest::default() },
+        ExecuteMsg::ProveFraud { proof: some_fraud_proof(), salt: Default::default() },
+        ExecuteMsg::ProveEquivocation { proof: some_equivocation_proof(), salt: Default::default() },
         ExecuteMsg::Settle { executor: address, epoch: Epoch(0), limit: 1 },
         ExecuteMsg::Sweep { limit: 1 },
         ExecuteMsg::Claim {},
@@ -59,27 +62,30 @@ fn the_table_of_who_may_send_what() {
             let rule = rule(msg);
             let (funds, early) =
                 (mark(rule.takes_funds, "funds"), mark(rule.before_start, "before the start"));
-            format!("{:14} {:10} {funds:5} {early}", name(msg), format!("{:?}", rule.who))
+            format!("{:17} {:10} {funds:5} {early}", name(msg), format!("{:?}", rule.who))
         })
         .collect();
     insta::assert_snapshot!(table.join("\n"), @r"
-    RegisterModel  Governance -     before the start
-    RegisterNode   Anyone     funds before the start
-    OpenSession    Anyone     funds before the start
-    UpdateNode     Node       funds before the start
-    Unbond         Node       -     before the start
-    Withdraw       Node       -     before the start
-    TopUp          Anyone     funds before the start
-    CloseSession   Anyone     -     before the start
-    CommitBatch    Node       funds -
-    PostBeacon     Anyone     -     -
-    Draw           Anyone     -     -
-    CommitVerdicts Node       -     -
-    RevealVerdicts Node       -     -
-    Tally          Anyone     -     -
-    Settle         Anyone     -     -
-    Sweep          Anyone     -     -
-    Claim          Anyone     -     -
+    RegisterModel     Governance -     before the start
+    RegisterNode      Anyone     funds before the start
+    OpenSession       Anyone     funds before the start
+    UpdateNode        Node       funds before the start
+    Unbond            Node       -     before the start
+    Withdraw          Node       -     before the start
+    TopUp             Anyone     funds before the start
+    CloseSession      Anyone     -     before the start
+    CommitBatch       Node       funds -
+    PostBeacon        Anyone     -     -
+    Draw              Anyone     -     -
+    CommitVerdicts    Node       -     -
+    RevealVerdicts    Node       -     -
+    Tally             Anyone     -     -
+    CommitFraud       Anyone     -     -
+    ProveFraud        Anyone     -     -
+    ProveEquivocation Anyone     -     -
+    Settle            Anyone     -     -
+    Sweep             Anyone     -     -
+    Claim             Anyone     -     -
     ");
 }
 

@@ -3,6 +3,7 @@
 //! After every message, accepted or refused, [`Suite`] checks that the pools add up to the contract's balance, that
 //! nothing was made or lost but what was burned, and that every event can be read.
 
+mod artifacts;
 mod chain;
 mod params;
 mod path;
@@ -26,6 +27,7 @@ use cw_multi_test::{AppResponse, Executor};
 use k256::ecdsa::signature::hazmat::PrehashSigner;
 use k256::ecdsa::{Signature, SigningKey};
 
+pub use artifacts::*;
 use chain::Chain;
 pub use chain::{chain, contract, Beacon, Counter};
 pub use params::local_params;
@@ -165,12 +167,16 @@ impl Suite {
     /// A new account with a purse.
     pub fn account(&mut self, name: &str) -> Addr {
         let address = self.app.api().addr_make(name);
+        self.endow(&address);
+        address
+    }
+
+    fn endow(&mut self, address: &Addr) {
         let mint =
             cw_multi_test::BankSudo::Mint { to_address: address.to_string(), amount: coins(PURSE, DENOM) };
         self.app.sudo(mint.into()).expect("the bank mints");
         self.minted += PURSE;
         self.accounts += 1;
-        address
     }
 
     pub fn domain(&self) -> Domain {
