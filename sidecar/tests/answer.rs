@@ -115,7 +115,13 @@ async fn an_answer_under_penalties_replays_and_its_recomputation_agrees() {
         assert_eq!(mismatches(answer, engine.spec().vocabulary, &question.run_seed), 0);
         let measured = |sampling| {
             let (prompt, rows) = (question.prompt.clone(), rows.clone());
-            engine.recompute(Subject { prompt, rows, sampling, run_seed: question.run_seed })
+            engine.recompute(Subject {
+                prompt,
+                rows,
+                sampling,
+                run_seed: question.run_seed,
+                probes: Vec::new(),
+            })
         };
         let honest = measured(penalised).await.unwrap();
         let forgotten = measured(SamplingParams::OPEN).await.unwrap();

@@ -19,8 +19,11 @@ pub fn path(name: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "vectors", &format!("{name}.json")].iter().collect()
 }
 
+/// The cases of one file and the bytes that each must give.
+pub type Published = Vec<(Case, Vec<u8>)>;
+
 /// Every file's name with its cases, and for each the borsh bytes of the published outcome.
-pub fn published() -> Vec<(&'static str, Vec<(Case, Vec<u8>)>)> {
+pub fn published() -> Vec<(&'static str, Published)> {
     macro_rules! read {
         ($($module:ident::$kind:ident: $file:literal,)*) => {
             vec![$(($file, read::<crate::vectors::$module::$kind>($file))),*]

@@ -119,7 +119,7 @@ impl Generated for Jury {
         let spread = pick(random, &[1, 1 << 20, u128::MAX >> 10]);
         let mut wide = || u128::from(random.next_u64()) << 64 | u128::from(random.next_u64());
         let stakes = (0..nodes).map(|_| Text(1 + wide() % spread)).collect();
-        let excluded = (0..nodes).filter(|_| random.next_u32() % 8 == 0).collect();
+        let excluded = (0..nodes).filter(|_| random.next_u32().is_multiple_of(8)).collect();
         Self {
             seed: DrawSeed(bytes(random)),
             index: random.next_u32() % 65_536,
