@@ -19,7 +19,7 @@ use crate::state::{
     Accusation, Batch, ExecutorEpoch, Node, Session, EPOCHS, FRAUD_COMMITMENTS, NODES, POOLS,
 };
 use crate::tx::Tx;
-use crate::{batch, epoch, model, node, session, slash, stake};
+use crate::{batch, epoch, model, node, session, slash, stake, sweep};
 
 /// The inference that a proof is about, as the chain knows it.
 struct Accused {
@@ -38,7 +38,15 @@ pub fn commit(storage: &mut dyn Storage, tx: &Tx, hash: Digest) -> Result<Respon
         return Err(ContractError::FraudCommitted { accuser, hash, height });
     }
     FRAUD_COMMITMENTS.save(storage, (tx.time.epoch.0, &tx.sender, hash.0), &tx.height)?;
+    let (from, item) = lapsed(tx.time.epoch, &tx.sender, hash);
+    sweep::schedule(storage, from, &item)?;
     Ok(Response::new().add_event(Event::FraudCommitted { accuser, hash, until: tx.time.epoch.next() }))
+}
+
+/// When a commitment of this epoch stands no more, and what the agenda then holds of it.
+fn lapsed(epoch: Epoch, accuser: &Addr, hash: Digest) -> (Epoch, sweep::Item) {
+    let item = sweep::Item::FraudCommitment { epoch, accuser: accuser.clone(), hash };
+    (epoch.next().next(), item)
 }
 
 /// The epoch and the block of a commitment that stands in epoch `now`: one of that epoch or of the one before.
@@ -132,6 +140,8 @@ fn open_commitment(
         return Err(ContractError::FraudTooEarly { hash, height });
     }
     FRAUD_COMMITMENTS.remove(storage, (epoch.0, &tx.sender, hash.0));
+    let (from, item) = lapsed(epoch, &tx.sender, hash);
+    sweep::cancel(storage, from, &item)?;
     Ok(())
 }
 

@@ -6,7 +6,7 @@
 use std::collections::btree_map::{BTreeMap, Entry};
 
 use assay_common::event::Event;
-use assay_common::ids::{BatchId, Epoch, ModelDigest, Round, SessionId};
+use assay_common::ids::{BatchId, Digest, Epoch, ModelDigest, Round, SessionId};
 use assay_common::msg::{SampleKey, SessionStatus};
 use assay_common::params::Params;
 use cosmwasm_std::{Addr, Order, Response, Storage};
@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ContractError;
 use crate::state::{
-    Batch, Sample, AGENDA, ASSIGNMENTS, BATCHES, BEACONS, COMMITMENTS, EPOCHS, EPOCH_BATCHES, SAMPLES, SEATS,
-    SESSIONS, TABLES, UNDRAWN, UNSETTLED,
+    Batch, Sample, AGENDA, ASSIGNMENTS, BATCHES, BEACONS, COMMITMENTS, EPOCHS, EPOCH_BATCHES,
+    FRAUD_COMMITMENTS, SAMPLES, SEATS, SESSIONS, TABLES, UNDRAWN, UNSETTLED,
 };
 use crate::tx::Tx;
 use crate::{close, draw, packed};
@@ -33,6 +33,8 @@ pub enum Item {
     Session(SessionId),
     /// The settled account of an executor.
     Account { executor: Addr, epoch: Epoch },
+    /// A commitment to a proof that was not shown in its time.
+    FraudCommitment { epoch: Epoch, accuser: Addr, hash: Digest },
     /// The stake table that is in force from one epoch until another.
     Table { model: ModelDigest, from: Epoch, until: Epoch },
 }
@@ -219,6 +221,10 @@ fn look_at(
                 return Ok(Some(next));
             }
             EPOCHS.remove(storage, key);
+            Ok(None)
+        }
+        Item::FraudCommitment { epoch, accuser, hash } => {
+            FRAUD_COMMITMENTS.remove(storage, (epoch.0, accuser, hash.0));
             Ok(None)
         }
         Item::Table { model, from, until } => {

@@ -366,8 +366,15 @@ fn a_commitment_stands_once_until_the_end_of_the_next_epoch_and_is_used_up_by_it
     assert_eq!(stands(&suite), None);
     let expected = ContractError::FraudNotCommitted { accuser: accuser.to_string(), hash };
     suite.refused(&accuser, &proving(&proof), 0, expected);
+    // What lapsed is swept, and nothing but that.
     suite.accepted(&accuser, &ExecuteMsg::CommitFraud { hash }, 0);
+    let response = suite.accepted(&accuser, &ExecuteMsg::Sweep { limit: 50 }, 0);
+    assert_eq!(attribute(&response, "assay_swept", "items"), "1");
+    assert!(stands(&suite).is_some());
     suite.next_block();
     suite.accepted(&accuser, &proving(&proof), 0);
     assert_eq!(stands(&suite), None);
+    suite.at_epoch(5);
+    let nothing = ContractError::NothingToSweep { epoch: Epoch(5) };
+    suite.refused(&accuser, &ExecuteMsg::Sweep { limit: 50 }, 0, nothing);
 }
