@@ -59,7 +59,19 @@ macro_rules! events {
 }
 
 events! {
-    ModelRegistered = "assay_model_registered" { model: ModelDigest, reference_fee: Uint128 }
+    ModelRegistered = "assay_model_registered" { model: ModelDigest, reference_fee: Uint128, calibration: Digest }
+    /// What is committed from the beginning of `epoch` on is judged by another calibration.
+    CalibrationUpdated = "assay_calibration_updated" {
+        model: ModelDigest, version: u32, epoch: Epoch, before: Digest, after: Digest,
+    }
+    ModelDeprecated = "assay_model_deprecated" { model: ModelDigest }
+    GuardiansSet = "assay_guardians_set" {
+        model: ModelDigest,
+        /// Addresses, separated by commas.
+        before: String, after: String,
+        /// First epoch whose juries know it.
+        from_epoch: Epoch,
+    }
     NodeRegistered = "assay_node_registered" {
         node: String,
         stake: Uint128,
@@ -112,7 +124,7 @@ events! {
         batch: BatchId, executor: String, model: ModelDigest, root: BatchRoot, epoch: Epoch, window: Window,
         count: u32, samples: u32, fees: Uint128,
     }
-    BeaconPosted = "assay_beacon_posted" { round: Round, randomness: Randomness }
+    BeaconPosted = "assay_beacon_posted" { window: Window, round: Round, randomness: Randomness }
     /// Samples `from..to` of a batch now have juries.
     Drawn = "assay_drawn" {
         batch: BatchId, executor: String, window: Window, from: u32, to: u32,
@@ -151,6 +163,18 @@ events! {
     }
     Swept = "assay_swept" { items: u32 }
     Claimed = "assay_claimed" { address: String, amount: Uint128 }
+    /// Another version of the contract's code has taken over.
+    Migrated = "assay_migrated" { before: String, after: String }
+    /// One for each field that a version of the parameters changes, from the beginning of `epoch` on.
+    ParamChanged = "assay_param_changed" { version: u32, epoch: Epoch, field: String, before: String, after: String }
+    /// The version that would have come into force in `epoch` will not.
+    ParamsCancelled = "assay_params_cancelled" { version: u32, epoch: Epoch }
+    /// Payouts and withdrawals wait until governance ends the pause, or it lapses at `until`.
+    Paused = "assay_paused" { until: u64 }
+    Unpaused = "assay_unpaused" {
+        /// When it would have lapsed, and now.
+        until_before: u64, until_after: u64,
+    }
 }
 
 impl From<Event> for cosmwasm_std::Event {

@@ -8,7 +8,7 @@ use crate::ids::{
     BatchId, BatchRoot, Digest, DrawSeed, Epoch, InferenceId, ModelDigest, Nonce, Randomness, RequestDigest,
     Round, SessionId, UserSeed, Window,
 };
-use crate::params::Params;
+use crate::params::{Change, ParamError, Params, ParamsPatch};
 use crate::proof::{Accusation, EquivocationProof, FraudProof};
 use crate::replay::SamplerVersion;
 use crate::reputation::Reputation;
@@ -32,6 +32,26 @@ pub struct CalibrationRecord {
     pub probe_tolerance: u16,
     /// How often answers end in each bin: one table for all size classes, or one for each.
     pub bins: Vec<Bins>,
+}
+
+/// The calibration that judges a model from a migration on.
+#[cw_serde]
+pub struct ModelCalibration {
+    pub model: ModelDigest,
+    pub calibration: CalibrationRecord,
+}
+
+/// Goes on with a state that was taken over.
+#[cw_serde]
+pub struct MigrateMsg {}
+
+/// Takes over the state of version 0.1.0: the message of the takeover's code.
+#[cw_serde]
+pub struct TakeoverMsg {
+    /// What holds from then on; denomination and clock are those that are stored.
+    pub params: Params,
+    /// One for each model that is stored.
+    pub calibrations: Vec<ModelCalibration>,
 }
 
 /// A requester's payment for the nonces of one session up to `nonce_to`, with the voucher of that nonce.
@@ -77,8 +97,8 @@ pub enum ExecuteMsg {
     CloseSession { session: SessionId },
     /// Executor: commits to inferences, in the order of the claims; missing pay for checks comes as funds.
     CommitBatch { model: ModelDigest, root: BatchRoot, claims: Vec<Claim> },
-    /// Anyone: a beacon round, verified on chain.
-    PostBeacon { round: Round, signature: HexBinary },
+    /// Anyone: the signature of the round that is the beacon of a window, verified on chain.
+    PostBeacon { window: Window, signature: HexBinary },
     /// Anyone: draws the next samples of a batch and their juries.
     Draw { batch: BatchId, limit: u32 },
     /// Juror: commits to a page of verdicts on samples drawn in `window`.
@@ -99,13 +119,39 @@ pub enum ExecuteMsg {
     Sweep { limit: u32 },
     /// Pays out what the sender has earned.
     Claim {},
+
+    /// Governance: what is committed from the next epoch on is judged by another calibration.
+    UpdateCalibration { model: ModelDigest, calibration: CalibrationRecord },
+    /// Governance: no new sessions and nodes for this model; what is in flight goes on.
+    DeprecateModel { model: ModelDigest },
+    /// Governance: the nodes that sit on the model's juries until enough others do for a jury to take stake without them.
+    SetGuardians { model: ModelDigest, guardians: Vec<String> },
+    /// Governance: changes parameters from the beginning of a later epoch on. One change may be pending at a time.
+    UpdateParams { patch: ParamsPatch, epoch: Epoch },
+    /// Governance: takes the pending change back.
+    CancelParams {},
+    /// Governance: freezes payouts and withdrawals; lapses after seven days, and not again for as long.
+    Pause {},
+    /// Governance: ends the pause.
+    Unpause {},
 }
 
+// A query is decoded once and answered at once: that one kind is larger than the others costs nothing.
+#[allow(clippy::large_enum_variant)]
 #[cw_serde]
 #[derive(QueryResponses)]
 pub enum QueryMsg {
-    #[returns(Params)]
+    /// The parameters in force now, and the pending change.
+    #[returns(ParamsResponse)]
     Params {},
+    /// The parameters that hold for everything opened in an epoch.
+    #[returns(ParamsVersion)]
+    ParamsOf { epoch: Epoch },
+    /// What a patch would change now, and every rule that it would break.
+    #[returns(ValidateParamsResponse)]
+    ValidateParams { patch: ParamsPatch },
+    #[returns(PauseResponse)]
+    Pause {},
     #[returns(ClockResponse)]
     Clock {},
     #[returns(PoolsResponse)]
@@ -153,7 +199,7 @@ pub enum QueryMsg {
     #[returns(ClaimableResponse)]
     Claimable { address: String },
     #[returns(BeaconResponse)]
-    Beacon { round: Round },
+    Beacon { window: Window },
     /// What anybody may do now to move the protocol on: at most `limit` of each kind.
     #[returns(DueResponse)]
     Due { limit: Option<u32> },
@@ -164,6 +210,45 @@ pub enum QueryMsg {
 pub struct Page<T, K> {
     pub items: Vec<T>,
     pub next_start_after: Option<K>,
+}
+
+/// Parameters as they hold from an epoch on.
+#[cw_serde]
+#[derive(Eq)]
+pub struct ParamsVersion {
+    /// Counts the accepted changes, from 1.
+    pub version: u32,
+    /// The first epoch in which it holds.
+    pub from: Epoch,
+    pub params: Params,
+}
+
+#[cw_serde]
+#[derive(Eq)]
+pub struct ParamsResponse {
+    pub in_force: ParamsVersion,
+    pub pending: Option<ParamsVersion>,
+}
+
+#[cw_serde]
+#[derive(Eq)]
+pub struct ValidateParamsResponse {
+    /// The rules that the parameters would break; empty: the patch would be accepted, if it changes anything.
+    pub errors: Vec<ParamError>,
+    /// The fields that would change, against the parameters in force now.
+    pub changes: Vec<Change>,
+}
+
+/// Seconds since 1970.
+#[cw_serde]
+#[derive(Eq, Copy)]
+pub struct PauseResponse {
+    /// When the present pause lapses; none: payouts are open.
+    pub until: Option<u64>,
+    /// The earliest beginning of the next pause.
+    pub next_from: u64,
+    /// Now, on the clock that stands still during pauses: what waits for a release waits by it.
+    pub running: u64,
 }
 
 #[cw_serde]
@@ -204,12 +289,30 @@ impl PoolsResponse {
     }
 }
 
+/// A calibration as it holds from an epoch on.
+#[cw_serde]
+#[derive(Eq)]
+pub struct CalibrationVersion {
+    /// Counts the model's calibrations, from 1.
+    pub version: u32,
+    /// The first epoch whose inferences it judges.
+    pub from: Epoch,
+    pub record: CalibrationRecord,
+}
+
 #[cw_serde]
 pub struct ModelResponse {
     pub model: ModelDigest,
     pub spec: ModelSpec,
     pub reference_fee: Uint128,
-    pub calibration: CalibrationRecord,
+    /// What judges the inferences that are committed now.
+    pub calibration: CalibrationVersion,
+    /// What judges those of the next epoch, where it is another.
+    pub next_calibration: Option<CalibrationVersion>,
+    /// It takes no new sessions and nodes.
+    pub deprecated: bool,
+    /// Nodes that sit on its juries until enough others do for a jury to take stake without them.
+    pub guardians: Vec<String>,
     /// Pay of one verdict, and least stake of a node, under the present parameters.
     pub verdict_fee: Uint128,
     pub min_stake: Uint128,
@@ -236,7 +339,7 @@ pub struct NodeResponse {
 #[derive(Eq, Copy)]
 pub struct UnbondingResponse {
     pub amount: Uint128,
-    /// The second since 1970 from which it can be withdrawn.
+    /// The second since 1970 from which it can be withdrawn; later by each pause that comes before.
     pub release: u64,
 }
 
@@ -307,6 +410,10 @@ pub struct BatchResponse {
     pub epoch: Epoch,
     /// The beacon round that draws it.
     pub round: Round,
+    /// The version of the parameters that holds for it.
+    pub params: u32,
+    /// The calibration that judges it.
+    pub calibration: Digest,
     pub rate_q32: u64,
     /// The rules by which its rows replay.
     pub sampler: SamplerVersion,
@@ -474,7 +581,18 @@ pub struct ClaimableResponse {
 
 #[cw_serde]
 pub struct BeaconResponse {
+    /// The round that draws for the window.
+    pub round: Round,
+    /// None while it is not posted.
     pub randomness: Option<Randomness>,
+}
+
+/// A window whose beacon batches wait for, and the round that it is.
+#[cw_serde]
+#[derive(Eq, Copy, PartialOrd, Ord)]
+pub struct DueBeacon {
+    pub window: Window,
+    pub round: Round,
 }
 
 /// Samples of a batch that can be tallied, starting at `from`.
@@ -493,8 +611,8 @@ pub struct DueSettle {
 #[cw_serde]
 #[derive(Default)]
 pub struct DueResponse {
-    /// Rounds that a committed batch waits for and whose time has come.
-    pub beacons: Vec<Round>,
+    /// Beacons that a committed batch waits for and whose time has come.
+    pub beacons: Vec<DueBeacon>,
     pub draws: Vec<BatchId>,
     pub tallies: Vec<DueTally>,
     /// Ended epochs of which something can be folded, or that can be closed.

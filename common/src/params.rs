@@ -6,6 +6,11 @@ use cosmwasm_schema::schemars::JsonSchema;
 use cosmwasm_std::{HexBinary, Uint128, Uint64};
 use serde::{Deserialize, Serialize};
 
+#[macro_use]
+mod patch;
+
+pub use patch::{Change, ParamsPatch};
+
 /// One million: the denominator of every `_ppm`.
 pub const PPM: u32 = 1_000_000;
 /// Nodes that may serve one model: a stake table is one item, read whole at each draw.
@@ -28,125 +33,118 @@ impl<T: Schemaifier> Schemaifier for PerAlternative<T> {
     }
 }
 
-/// When windows and epochs begin.
-#[cw_serde]
-#[derive(Eq, Copy)]
-pub struct ClockParams {
-    /// Start of window 0, seconds since 1970.
-    pub start: u64,
-    pub window_seconds: u32,
-    pub windows_per_epoch: u32,
-}
+groups! {
+    /// When windows and epochs begin.
+    #[derive(Copy)]
+    pub struct ClockParams, ClockPatch at "clock" {
+        /// Start of window 0, seconds since 1970.
+        pub start: u64,
+        pub window_seconds: u32,
+        pub windows_per_epoch: u32,
+    }
 
-/// The randomness beacon: drand quicknet, or a chain's own in the same scheme.
-#[cw_serde]
-#[derive(Eq)]
-pub struct BeaconParams {
-    /// Compressed G2 point, 96 bytes.
-    pub public_key: HexBinary,
-    /// Time of round 1, seconds since 1970.
-    pub genesis: u64,
-    pub period_seconds: u32,
-    /// Seconds from a window's end to the earliest round that may draw for it.
-    pub delay_seconds: u32,
-}
+    /// The randomness beacon: drand quicknet, or a chain's own in the same scheme.
+    pub struct BeaconParams, BeaconPatch at "beacon" {
+        /// Compressed G2 point, 96 bytes.
+        pub public_key: HexBinary,
+        /// Time of round 1, seconds since 1970.
+        pub genesis: u64,
+        pub period_seconds: u32,
+        /// Seconds from a window's end to the earliest round that may draw for it.
+        pub delay_seconds: u32,
+    }
 
-#[cw_serde]
-#[derive(Eq, Copy)]
-pub struct JuryParams {
-    /// Seats of a level-1 jury (m).
-    pub seats: u32,
-    /// Verdicts that a unanimous level 1 needs.
-    pub quorum: u32,
-    /// Eligible nodes besides the executor below which a batch is rejected.
-    pub min_others_to_commit: u32,
-    /// Eligible nodes besides the executor below which no jury takes stake.
-    pub min_others_to_slash: u32,
-    /// Samples that one executor may cause in one window.
-    pub max_samples_per_window: u32,
-    /// Seats of both levels together (M), where so many are eligible.
-    pub second_seats: u32,
-    /// Share of its seats that an honest juror may miss, of a million.
-    pub honest_miss_ppm: u32,
-    /// One in how many such jurors may be benched over 10,000 seats.
-    pub false_bench_one_in: u32,
-}
+    #[derive(Copy)]
+    pub struct JuryParams, JuryPatch at "jury" {
+        /// Seats of a level-1 jury (m).
+        pub seats: u32,
+        /// Verdicts that a unanimous level 1 needs.
+        pub quorum: u32,
+        /// Eligible nodes besides the executor below which a batch is rejected.
+        pub min_others_to_commit: u32,
+        /// Eligible nodes besides the executor below which no jury takes stake.
+        pub min_others_to_slash: u32,
+        /// Samples that one executor may cause in one window.
+        pub max_samples_per_window: u32,
+        /// Seats of both levels together (M), where so many are eligible.
+        pub second_seats: u32,
+        /// Share of its seats that an honest juror may miss, of a million.
+        pub honest_miss_ppm: u32,
+        /// One in how many such jurors may be benched over 10,000 seats.
+        pub false_bench_one_in: u32,
+    }
 
-/// The sequential test that forfeits (see [`crate::evidence`]).
-#[cw_serde]
-#[derive(Eq, Copy)]
-pub struct EvidenceParams {
-    /// Audits that the error below is promised over.
-    pub audits: Uint64,
-    /// One in how many honest executors may be forfeited over that many audits.
-    pub false_forfeit_one_in: Uint64,
-    /// Tokens from which on an answer counts in full.
-    pub full_weight_tokens: u32,
-}
+    /// The sequential test that forfeits (see [`crate::evidence`]).
+    #[derive(Copy)]
+    pub struct EvidenceParams, EvidencePatch at "evidence" {
+        /// Audits that the error below is promised over.
+        pub audits: Uint64,
+        /// One in how many honest executors may be forfeited over that many audits.
+        pub false_forfeit_one_in: Uint64,
+        /// Tokens from which on an answer counts in full.
+        pub full_weight_tokens: u32,
+    }
 
-#[cw_serde]
-#[derive(Eq, Copy)]
-pub struct ReputationParams {
-    /// Reputation earned by a clean epoch, of a million.
-    pub step_ppm: u32,
-    /// Checked inferences below which an epoch earns nothing.
-    pub min_checked: u32,
-    /// Share of the checked that must be conclusive, of a million.
-    pub min_conclusive_ppm: u32,
-    /// Sampling rate at full reputation, of a million.
-    pub base_rate_ppm: u32,
-}
+    #[derive(Copy)]
+    pub struct ReputationParams, ReputationPatch at "reputation" {
+        /// Reputation earned by a clean epoch, of a million.
+        pub step_ppm: u32,
+        /// Checked inferences below which an epoch earns nothing.
+        pub min_checked: u32,
+        /// Share of the checked that must be conclusive, of a million.
+        pub min_conclusive_ppm: u32,
+        /// Sampling rate at full reputation, of a million.
+        pub base_rate_ppm: u32,
+    }
 
-#[cw_serde]
-#[derive(Eq, Copy)]
-pub struct FeeParams {
-    /// Pay of one verdict, in millionths of the model's reference fee.
-    pub verdict_ppm: u32,
-    /// Share of the fees that goes to the reserve, of a million.
-    pub reserve_ppm: u32,
-    /// Least stake of a node, in reference fees of its dearest model.
-    pub min_stake_fees: u32,
-    /// Share of the stake that a forfeit takes, of a million.
-    pub slash_ppm: u32,
-    /// The most that split juries may cost an executor, of its epoch's fees, in millionths.
-    pub split_ppm: u32,
-    /// What a commitment without a reveal costs a juror for each seat, in verdicts' pay.
-    pub unrevealed_verdicts: u32,
-}
+    #[derive(Copy)]
+    pub struct FeeParams, FeePatch at "fees" {
+        /// Pay of one verdict, in millionths of the model's reference fee.
+        pub verdict_ppm: u32,
+        /// Share of the fees that goes to the reserve, of a million.
+        pub reserve_ppm: u32,
+        /// Least stake of a node, in reference fees of its dearest model.
+        pub min_stake_fees: u32,
+        /// Share of the stake that a forfeit takes, of a million.
+        pub slash_ppm: u32,
+        /// The most that split juries may cost an executor, of its epoch's fees, in millionths.
+        pub split_ppm: u32,
+        /// What a commitment without a reveal costs a juror for each seat, in verdicts' pay.
+        pub unrevealed_verdicts: u32,
+    }
 
-/// Proofs of fraud that anyone can bring (see [`crate::proof`]).
-#[cw_serde]
-#[derive(Eq, Copy)]
-pub struct FraudParams {
-    /// Time from the end of a batch's window in which it can be accused.
-    pub window_seconds: u32,
-    /// Share of the slash that goes to the accuser, of a million.
-    pub bounty_ppm: u32,
-}
+    /// Proofs of fraud that anyone can bring (see [`crate::proof`]).
+    #[derive(Copy)]
+    pub struct FraudParams, FraudPatch at "fraud" {
+        /// Time from the end of a batch's window in which it can be accused.
+        pub window_seconds: u32,
+        /// Share of the slash that goes to the accuser, of a million.
+        pub bounty_ppm: u32,
+    }
 
-#[cw_serde]
-#[derive(Eq, Copy)]
-pub struct LimitParams {
-    /// Epochs that a session may last.
-    pub session_epochs: u32,
-    /// Epochs after a session's closing or expiry in which its executor still claims.
-    pub close_delay_epochs: u32,
-    /// Epochs after an epoch in which its batches and samples stay readable, once it is settled.
-    pub kept_epochs: u32,
-    /// Seconds from an Unbond to the earliest Withdraw.
-    pub unbonding_seconds: u32,
-    pub claims_per_batch: u32,
-    pub inferences_per_batch: u32,
-    /// Tokens that a session may allow for one prompt, and for one answer.
-    pub max_prompt: u32,
-    pub max_new: u32,
-    /// Bytes of an artifact: so many for each token, and a fixed part.
-    pub artifact_bytes_per_token: u32,
-    pub artifact_bytes_fixed: u32,
-    /// Items that one Draw or Tally, one verdict page, and one Settle may handle.
-    pub draw_page: u32,
-    pub verdict_page: u32,
-    pub settle_page: u32,
+    #[derive(Copy)]
+    pub struct LimitParams, LimitPatch at "limits" {
+        /// Epochs that a session may last.
+        pub session_epochs: u32,
+        /// Epochs after a session's closing or expiry in which its executor still claims.
+        pub close_delay_epochs: u32,
+        /// Epochs after an epoch in which its batches and samples stay readable, once it is settled.
+        pub kept_epochs: u32,
+        /// Seconds from an Unbond to the earliest Withdraw.
+        pub unbonding_seconds: u32,
+        pub claims_per_batch: u32,
+        pub inferences_per_batch: u32,
+        /// Tokens that a session may allow for one prompt, and for one answer.
+        pub max_prompt: u32,
+        pub max_new: u32,
+        /// Bytes of an artifact: so many for each token, and a fixed part.
+        pub artifact_bytes_per_token: u32,
+        pub artifact_bytes_fixed: u32,
+        /// Items that one Draw or Tally, one verdict page, and one Settle may handle.
+        pub draw_page: u32,
+        pub verdict_page: u32,
+        pub settle_page: u32,
+    }
 }
 
 impl LimitParams {
@@ -175,13 +173,17 @@ pub struct Params {
 }
 
 /// A rule that a set of parameters breaks.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[cw_serde]
+#[derive(Eq, thiserror::Error)]
 #[error("{field} is {value}: {rule}")]
 pub struct ParamError {
-    pub field: &'static str,
+    pub field: String,
     pub value: String,
-    pub rule: &'static str,
+    pub rule: String,
 }
+
+/// Takes a field, its value, whether it keeps the rule, and the rule.
+type Rule<'a> = &'a mut dyn FnMut(&str, &dyn ToString, bool, &str);
 
 impl Params {
     /// The numbers of a network on one machine, where reputation grows in five epochs instead of thirty.
@@ -254,9 +256,9 @@ impl Params {
     /// All broken rules, in the order of the fields.
     pub fn check(&self) -> Result<(), Vec<ParamError>> {
         let mut broken = Vec::new();
-        let mut rule = |field, value: &dyn ToString, holds: bool, rule| {
+        let mut rule = |field: &str, value: &dyn ToString, holds: bool, rule: &str| {
             if !holds {
-                broken.push(ParamError { field, value: value.to_string(), rule });
+                broken.push(ParamError { field: field.into(), value: value.to_string(), rule: rule.into() });
             }
         };
         let (clock, beacon, jury) = (&self.clock, &self.beacon, &self.jury);
@@ -264,7 +266,12 @@ impl Params {
         rule("clock.window_seconds", &clock.window_seconds, clock.window_seconds > 0, "above 0");
         rule("clock.windows_per_epoch", &clock.windows_per_epoch, clock.windows_per_epoch > 0, "above 0");
         rule("beacon.public_key", &beacon.public_key, beacon.public_key.len() == 96, "96 bytes");
-        rule("beacon.period_seconds", &beacon.period_seconds, beacon.period_seconds > 0, "above 0");
+        rule(
+            "beacon.period_seconds",
+            &beacon.period_seconds,
+            (1..=clock.window_seconds).contains(&beacon.period_seconds),
+            "between 1 and clock.window_seconds: each window has a round of its own",
+        );
         rule(
             "beacon.delay_seconds",
             &beacon.delay_seconds,
@@ -291,10 +298,16 @@ impl Params {
             "at least jury.seats",
         );
         rule(
+            "jury.min_others_to_slash",
+            &jury.min_others_to_slash,
+            jury.min_others_to_slash >= jury.seats,
+            "at least jury.seats",
+        );
+        rule(
             "jury.max_samples_per_window",
             &jury.max_samples_per_window,
-            jury.max_samples_per_window > 0,
-            "above 0",
+            (1..=65_536).contains(&jury.max_samples_per_window),
+            "between 1 and 65536",
         );
         self.check_evidence(&mut rule);
         self.check_shares(&mut rule);
@@ -307,7 +320,7 @@ impl Params {
         }
     }
 
-    fn check_evidence(&self, rule: &mut impl FnMut(&'static str, &dyn ToString, bool, &'static str)) {
+    fn check_evidence(&self, rule: Rule<'_>) {
         let (evidence, jury) = (&self.evidence, &self.jury);
         let full = evidence.full_weight_tokens;
         rule("evidence.full_weight_tokens", &full, (1..=1 << 20).contains(&full), "between 1 and 2^20");
@@ -327,7 +340,7 @@ impl Params {
         rule("evidence.audits", &evidence.audits, holds, "above 0, and 3 · audits · one_in below 2^64");
     }
 
-    fn check_shares(&self, rule: &mut impl FnMut(&'static str, &dyn ToString, bool, &'static str)) {
+    fn check_shares(&self, rule: Rule<'_>) {
         let (reputation, fees) = (&self.reputation, &self.fees);
         let shares = [
             ("reputation.step_ppm", reputation.step_ppm),
@@ -347,7 +360,7 @@ impl Params {
         rule("reputation.min_checked", &reputation.min_checked, reputation.min_checked > 0, "above 0");
     }
 
-    fn check_fraud(&self, rule: &mut impl FnMut(&'static str, &dyn ToString, bool, &'static str)) {
+    fn check_fraud(&self, rule: Rule<'_>) {
         let (fraud, clock) = (&self.fraud, &self.clock);
         let epoch = u64::from(clock.window_seconds).saturating_mul(u64::from(clock.windows_per_epoch));
         rule(
@@ -359,7 +372,7 @@ impl Params {
         rule("fraud.bounty_ppm", &fraud.bounty_ppm, fraud.bounty_ppm <= MAX_BOUNTY_PPM, "at most 50000");
     }
 
-    fn check_limits(&self, rule: &mut impl FnMut(&'static str, &dyn ToString, bool, &'static str)) {
+    fn check_limits(&self, rule: Rule<'_>) {
         let limits = &self.limits;
         let bounded = [
             ("limits.session_epochs", limits.session_epochs, 1_000),
@@ -376,7 +389,7 @@ impl Params {
             ("limits.settle_page", limits.settle_page, 1_000),
         ];
         for (field, value, most) in bounded {
-            rule(field, &value, (1..=most).contains(&value), "above 0 and within its hard bound");
+            rule(field, &value, (1..=most).contains(&value), &format!("between 1 and {most}"));
         }
         let unbonding = u64::from(limits.unbonding_seconds);
         let two_epochs = self.clock.epoch_seconds().saturating_mul(2);

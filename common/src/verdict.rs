@@ -43,6 +43,8 @@ pub enum AbstainReason {
     NoModel,
     /// This juror's recomputation failed.
     Recompute,
+    /// This juror does not hold the calibration that judges the batch.
+    NoCalibration,
 }
 
 /// One juror's verdict on one sample.

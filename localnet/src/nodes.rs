@@ -64,6 +64,7 @@ impl Node {
             model: ModelConfig {
                 path: Some(shared.model.to_owned()),
                 calibration: Some(shared.calibration.to_owned()),
+                next_calibration: None,
                 device: "cpu".into(),
                 threads: Some(1),
             },

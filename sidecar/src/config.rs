@@ -61,6 +61,8 @@ pub struct ModelConfig {
     pub path: Option<PathBuf>,
     /// What the judge compares with, made by `assayd calibrate`; its digest must be the chain's.
     pub calibration: Option<PathBuf>,
+    /// The one that governance has announced, beside the one that still judges what was committed before.
+    pub next_calibration: Option<PathBuf>,
     /// `cpu`, `cuda:N`, or `auto` (the first GPU if there is one).
     #[serde(default = "default_device")]
     pub device: String,

@@ -93,9 +93,9 @@ async fn model_line(chain: &Chain, config: &Config, engine: &Engine) -> Result<S
     let path = config.model.calibration.as_ref().context("the configuration names no calibration")?;
     let (_, digest) = calibrate::load(path, model)?;
     ensure!(
-        digest == known.calibration.digest,
+        digest == known.calibration.record.digest,
         "the calibration is {digest}, the chain asks for {}",
-        known.calibration.digest
+        known.calibration.record.digest
     );
     Ok(format!("reference fee {}, calibration {digest}", known.reference_fee))
 }

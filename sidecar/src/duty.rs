@@ -6,7 +6,8 @@ use std::time::Duration;
 use assay_common::digest::sha256;
 use assay_common::ids::{BatchId, Epoch, Round};
 use assay_common::msg::{
-    ClaimableResponse, DueResponse, DueSettle, DueTally, ExecuteMsg, NodeResponse, Page, QueryMsg,
+    ClaimableResponse, DueBeacon, DueResponse, DueSettle, DueTally, ExecuteMsg, NodeResponse, Page,
+    ParamsResponse, QueryMsg,
 };
 use assay_common::params::LimitParams;
 use backon::{ConstantBuilder, Retryable};
@@ -36,7 +37,7 @@ const FAILURES_TO_WARN: u32 = 3;
 /// One thing that is due.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Item {
-    Beacon(Round),
+    Beacon(DueBeacon),
     Draw(BatchId),
     Tally {
         batch: BatchId,
@@ -66,7 +67,7 @@ impl Item {
 
     fn id(&self) -> String {
         match self {
-            Item::Beacon(round) => round.to_string(),
+            Item::Beacon(beacon) => beacon.window.to_string(),
             Item::Draw(batch) => batch.to_string(),
             Item::Tally { batch, from } => format!("{batch}/{from}"),
             Item::Settle { executor, epoch } => format!("{executor}/{epoch}"),
@@ -147,6 +148,8 @@ pub enum DutyError {
     #[error("the relay {url} gives round {found} for round {round}")]
     OtherRound { round: Round, url: String, found: u64 },
     #[error(transparent)]
+    Chain(#[from] ChainError),
+    #[error(transparent)]
     Tx(#[from] TxError),
 }
 
@@ -162,7 +165,6 @@ struct BeaconRound {
 pub struct Duty {
     pub chain: Chain,
     pub sender: Sender,
-    pub limits: LimitParams,
     /// Rounds are at `URL/public/ROUND`.
     pub beacon_url: String,
     pub client: reqwest::Client,
@@ -238,15 +240,16 @@ impl Duty {
 
     async fn execute(&self, item: &Item) -> Result<(), DutyError> {
         let msg = match item {
-            Item::Beacon(round) => {
-                ExecuteMsg::PostBeacon { round: *round, signature: self.beacon(*round).await? }
+            Item::Beacon(DueBeacon { window, round }) => {
+                ExecuteMsg::PostBeacon { window: *window, signature: self.beacon(*round).await? }
             }
-            Item::Draw(batch) => ExecuteMsg::Draw { batch: *batch, limit: self.limits.draw_page },
+            Item::Draw(batch) => ExecuteMsg::Draw { batch: *batch, limit: self.limits().await?.draw_page },
             Item::Tally { batch, from } => {
-                ExecuteMsg::Tally { batch: *batch, from: *from, limit: self.limits.draw_page }
+                let limit = self.limits().await?.draw_page;
+                ExecuteMsg::Tally { batch: *batch, from: *from, limit }
             }
             Item::Settle { executor, epoch } => {
-                let limit = self.limits.settle_page;
+                let limit = self.limits().await?.settle_page;
                 ExecuteMsg::Settle { executor: executor.clone(), epoch: *epoch, limit }
             }
             Item::Sweep(_) => ExecuteMsg::Sweep { limit: SWEEP_ITEMS },
@@ -261,6 +264,12 @@ impl Duty {
             "duty.done"
         );
         Ok(())
+    }
+
+    /// In force now: they change with an epoch.
+    async fn limits(&self) -> Result<LimitParams, ChainError> {
+        let params: ParamsResponse = self.chain.query(&QueryMsg::Params {}).await?;
+        Ok(params.in_force.params.limits)
     }
 
     async fn beacon(&self, round: Round) -> Result<HexBinary, DutyError> {

@@ -27,6 +27,7 @@ impl ModelArgs {
         ModelConfig {
             path: Some(self.model.clone()),
             calibration: None,
+            next_calibration: None,
             device: self.device.clone(),
             threads: self.threads,
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{bail, ensure, Context, Result};
-use assay_common::msg::{ModelResponse, NodeResponse, QueryMsg};
+use assay_common::msg::{ModelResponse, NodeResponse, ParamsResponse, QueryMsg};
 use assay_common::params::Params;
 use backon::{ConstantBuilder, Retryable};
 use cosmwasm_std::Uint128;
@@ -25,7 +25,7 @@ use crate::executor::Contract;
 use crate::http;
 use crate::store::{Identity, Store};
 use crate::supervisor::Supervisor;
-use crate::validator::{pipeline, submit, watch, Bench, Juror};
+use crate::validator::{pipeline, submit, watch, Bench, Calibrations, Juror};
 
 /// Attempts to reach the chain at the start, a second apart: it may be starting too.
 const CONNECT_ATTEMPTS: usize = 30;
@@ -61,7 +61,7 @@ impl Node {
         let account = Account::load(&config.chain.key_file, &config.chain.address_prefix)?;
         let chain = connect(&config.chain).await?;
         let address = account.address().to_string();
-        let params: Params = chain
+        let params: ParamsResponse = chain
             .query(&QueryMsg::Params {})
             .await
             .with_context(|| format!("the contract {} cannot be asked", config.chain.contract))?;
@@ -88,6 +88,7 @@ impl Node {
         // An executor must not send a juror elsewhere.
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
         let client = client.build().context("no HTTP client")?;
+        let params = params.in_force.params;
         Ok(Self { config, chain, sender, params, bench, store, client })
     }
 
@@ -151,7 +152,6 @@ impl Node {
         Duty {
             chain: self.chain.clone(),
             sender: self.sender.clone(),
-            limits: self.params.limits,
             beacon_url: self.config.beacon.url.clone(),
             client: self.client.clone(),
             poll: self.config.chain.poll,
@@ -186,7 +186,6 @@ impl Node {
             contract: Contract::on(self.chain.clone()),
             sender: self.sender.clone(),
             inferences: Inferences::new(self.store.clone()),
-            params: self.params.clone(),
             model: bench.engine.spec().digest(),
             config,
             poll: self.config.chain.poll,
@@ -208,7 +207,6 @@ async fn load(
     config: &ModelConfig,
     answerer: AnswererFactory,
 ) -> Result<Bench> {
-    let path = config.calibration.as_ref().context("a model needs its calibration: set model.calibration")?;
     let registered = registered(chain, node).await?;
     let weights = registered.iter().map(|known| known.spec.weights.0).collect();
     let engine = Engine::start_pinned(config.clone(), weights, answerer)
@@ -222,22 +220,42 @@ async fn load(
             spec.digest()
         );
     };
-    let (calibration, digest) = calibrate::load(path, known.model)?;
+    let calibrations = calibrations(config, known)?;
+    tracing::info!(model.digest = %known.model, model.device = engine.device(), "model.loaded");
+    Ok(Bench { engine, calibrations: Arc::new(calibrations), reference_fee: known.reference_fee })
+}
+
+/// The calibrations that the configuration names; the one that judges now must be among them.
+fn calibrations(config: &ModelConfig, known: &ModelResponse) -> Result<Calibrations> {
+    let path = config.calibration.as_ref().context("a model needs its calibration: set model.calibration")?;
+    let mut calibrations = Calibrations::new();
+    for path in [Some(path), config.next_calibration.as_ref()].into_iter().flatten() {
+        let (calibration, digest) = calibrate::load(path, known.model)?;
+        let on_chain = [Some(&known.calibration), known.next_calibration.as_ref()].into_iter().flatten();
+        for version in on_chain.filter(|version| version.record.digest == digest) {
+            ensure!(
+                calibration.record(digest) == version.record,
+                "the chain holds other bins or another probe tolerance for model {} than the calibration {}: tell governance",
+                known.model,
+                path.display()
+            );
+        }
+        calibrations.insert(digest, calibration);
+    }
+    let needed = known.calibration.record.digest;
     ensure!(
-        digest == known.calibration.digest,
-        "the calibration {} has the digest {digest}, the chain judges model {} with {}",
+        calibrations.contains_key(&needed),
+        "the calibration {} has another digest than {needed}, with which the chain judges model {}",
         path.display(),
         known.model,
-        known.calibration.digest
     );
-    ensure!(
-        calibration.record(digest) == known.calibration,
-        "the chain holds other bins or another probe tolerance for model {} than the calibration {}: tell governance",
-        known.model,
-        path.display()
-    );
-    tracing::info!(model.digest = %known.model, model.device = engine.device(), "model.loaded");
-    Ok(Bench { engine, calibration: Arc::new(calibration), reference_fee: known.reference_fee })
+    if let Some(next) = &known.next_calibration {
+        if !calibrations.contains_key(&next.record.digest) {
+            let (digest, epoch) = (next.record.digest, next.from.0);
+            tracing::warn!(calibration.digest = %digest, epoch, "calibration.missing_for_epoch");
+        }
+    }
+    Ok(calibrations)
 }
 
 /// The chain's records of the models that this node is registered for.

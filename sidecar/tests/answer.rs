@@ -28,7 +28,13 @@ fn model_config() -> ModelConfig {
         PathBuf::from(home).join(".cache/assay/models/gemma-3-270m-q4_k_m.gguf")
     });
     assert!(path.is_file(), "no model at {}: run scripts/model, or set ASSAY_MODEL", path.display());
-    ModelConfig { path: Some(path), calibration: None, device: "cpu".into(), threads: Some(1) }
+    ModelConfig {
+        path: Some(path),
+        calibration: None,
+        next_calibration: None,
+        device: "cpu".into(),
+        threads: Some(1),
+    }
 }
 
 fn inference(nonce: u64) -> InferenceId {

@@ -7,7 +7,7 @@ use assay_common::ids::{BatchId, BatchRoot, Epoch, ModelDigest, SessionId};
 use assay_common::msg::{Claim, ClaimedRange};
 use assay_common::replay::SamplerVersion;
 use assay_common::session::voucher_digest;
-use cosmwasm_std::{Api, Response, Storage, Uint128};
+use cosmwasm_std::{Api, Order, Response, Storage, Uint128};
 
 use crate::epoch::Book;
 use crate::error::ContractError;
@@ -66,9 +66,8 @@ pub fn commit(
 ) -> Result<Response, ContractError> {
     let Commitment { model, root, claims } = commitment;
     let (window, epoch, params) = (tx.window()?, tx.time.epoch, &tx.config.params);
-    let round = params.beacon.round(&params.clock, window);
-    if BEACONS.has(storage, round.0) {
-        return Err(ContractError::DrawKnown { round });
+    if BEACONS.has(storage, window.0) {
+        return Err(ContractError::DrawKnown { window });
     }
     let mut node = node::serving(storage, &tx.sender, &model)?;
     let reference_fee = model::load(storage, &model)?.reference_fee;
@@ -93,7 +92,6 @@ pub fn commit(
         claims: claimed.ranges,
         window,
         epoch,
-        round,
         rate_q32,
         sampler: SamplerVersion::CURRENT,
         fees: claimed.fees,
@@ -277,7 +275,7 @@ fn move_money(held: &mut Pools, credit: Uint128, fees: Uint128, split: &Split) -
 fn store(storage: &mut dyn Storage, id: BatchId, batch: &Batch) -> Result<(), ContractError> {
     BATCHES.save(storage, id.0, batch)?;
     EPOCH_BATCHES.save(storage, ((&batch.executor, batch.epoch.0), id.0), &true)?;
-    UNDRAWN.save(storage, (batch.round.0, id.0), &true)?;
+    UNDRAWN.save(storage, (batch.window.0, id.0), &true)?;
     Ok(())
 }
 
@@ -299,4 +297,13 @@ fn committed(id: BatchId, batch: Batch) -> Event {
 /// There is no such batch.
 pub fn load(storage: &dyn Storage, batch: BatchId) -> Result<Batch, ContractError> {
     BATCHES.may_load(storage, batch.0)?.ok_or(ContractError::UnknownBatch { batch })
+}
+
+/// The epoch of the first stored batch, which is the earliest: ids and time rise together.
+///
+/// # Errors
+/// Storage cannot be read.
+pub fn earliest_epoch(storage: &dyn Storage) -> Result<Option<Epoch>, ContractError> {
+    let first = BATCHES.range(storage, None, None, Order::Ascending).next().transpose()?;
+    Ok(first.map(|(_, batch)| batch.epoch))
 }

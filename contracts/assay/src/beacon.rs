@@ -3,57 +3,63 @@
 use assay_common::digest::sha256;
 use assay_common::event::Event;
 use assay_common::ids::{Randomness, Round, Window};
-use assay_common::params::Params;
+use assay_common::params::BeaconParams;
 use cosmwasm_std::{Api, HashFunction, HexBinary, Response, Storage, BLS12_381_G2_GENERATOR};
 
 use crate::error::ContractError;
 use crate::state::BEACONS;
 use crate::sweep;
-use crate::tx::Tx;
+use crate::tx::{Config, Tx};
 
 /// Bytes of a compressed point of G1.
 const SIGNATURE_BYTES: usize = 48;
 /// Domain separation tag of drand's schemes with signatures in G1 (RFC 9380, bls-unchained-g1-rfc9380).
 const DST: &[u8] = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_";
 
-/// Stores a round's randomness, SHA-256 of its signature.
+/// Stores the randomness of Beacon(`window`), SHA-256 of the signature of its round.
+///
+/// Round and key are those of the window's epoch, whatever they are now: a batch is drawn by the beacon under which it was
+/// committed. A window of the present epoch may be yet to end: where the chain's clock is that late, whoever posts keeps others
+/// from committing to what they can see drawn.
 ///
 /// # Errors
-/// The round draws for no window, is known, or is not signed by the beacon's key.
+/// The window's epoch has not begun, its beacon is known, or its round is not signed by the beacon's key.
 pub fn post(
     storage: &mut dyn Storage,
     api: &dyn Api,
     tx: &Tx,
-    round: Round,
+    window: Window,
     signature: &HexBinary,
 ) -> Result<Response, ContractError> {
-    let params = &tx.config.params;
-    if !draws_for_a_window(params, round) {
-        return Err(ContractError::NotABeaconRound { round });
+    let (epoch, now) = (tx.config.params.clock.epoch(window), tx.time.epoch);
+    if epoch > now {
+        return Err(ContractError::EpochNotBegun { window, epoch, now });
     }
-    if BEACONS.has(storage, round.0) {
-        return Err(ContractError::BeaconKnown { round });
+    if BEACONS.has(storage, window.0) {
+        return Err(ContractError::BeaconKnown { window });
     }
-    if !verify(api, &params.beacon.public_key, round, signature) {
-        return Err(ContractError::BadSignature { round });
+    let (round, beacon) = of_window(storage, &tx.config, window)?;
+    if !verify(api, &beacon.public_key, round, signature) {
+        return Err(ContractError::BadSignature { window, round });
     }
     let randomness = Randomness(sha256(&[signature]));
-    BEACONS.save(storage, round.0, &randomness)?;
-    sweep::schedule(storage, sweep::kept_until(params, tx.time.epoch), &sweep::Item::Beacon(round))?;
-    Ok(Response::new().add_event(Event::BeaconPosted { round, randomness }))
+    BEACONS.save(storage, window.0, &randomness)?;
+    let kept = sweep::kept_until(&tx.config.params, now);
+    sweep::schedule(storage, kept, &sweep::Item::Beacon(window))?;
+    Ok(Response::new().add_event(Event::BeaconPosted { window, round, randomness }))
 }
 
-/// Whether the round is Beacon(w) of a window w ≥ 0; the last window whose delay is over at the round's time tells.
-fn draws_for_a_window(params: &Params, round: Round) -> bool {
-    let (clock, beacon) = (&params.clock, &params.beacon);
-    let ended = beacon
-        .time(round)
-        .checked_sub(u64::from(beacon.delay_seconds))
-        .and_then(|latest_end| clock.window(latest_end));
-    match ended.and_then(|after| after.0.checked_sub(1)) {
-        Some(window) => beacon.round(clock, Window(window)) == round,
-        None => false,
-    }
+/// The round that is Beacon(`window`), and the schedule and key that it is of.
+///
+/// # Errors
+/// The window is earlier than every stored batch.
+pub fn of_window(
+    storage: &dyn Storage,
+    config: &Config,
+    window: Window,
+) -> Result<(Round, BeaconParams), ContractError> {
+    let params = config.params_of(storage, config.params.clock.epoch(window))?;
+    Ok((params.beacon.round(&params.clock, window), params.beacon.clone()))
 }
 
 /// e(signature, g2) = e(H(SHA-256(round)), key); a signature that is no point of G1 verifies nothing.

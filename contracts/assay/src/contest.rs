@@ -3,15 +3,16 @@
 //! They are drawn by the beacon of the first level's reveal window, which nobody knew when the first level spoke, out of
 //! the same stake table. From then on they are seats like any others, of the window in which they were given.
 
+use assay_common::digest::Domain;
 use assay_common::draw;
 use assay_common::event::Event;
-use assay_common::ids::{Round, Window};
+use assay_common::ids::Window;
 use assay_common::msg::SampleKey;
 use cosmwasm_std::Storage;
 
 use crate::error::ContractError;
 use crate::seating::Seating;
-use crate::state::{Batch, Config, NodeNumber, Sample, SecondLevel, BEACONS};
+use crate::state::{Batch, NodeNumber, Sample, SecondLevel, BEACONS};
 use crate::table::{self, StakeTable};
 use crate::verdicts::REVEAL_AFTER;
 
@@ -19,8 +20,8 @@ use crate::verdicts::REVEAL_AFTER;
 pub enum Contest {
     /// Nobody eligible is left to ask.
     NoSeats,
-    /// The beacon that draws the new seats is not posted.
-    Waits { round: Round },
+    /// The beacon of this window, which draws the new seats, is not posted.
+    Waits { beacon: Window },
     /// These nodes get new seats.
     Jurors(Vec<NodeNumber>),
 }
@@ -31,23 +32,21 @@ pub struct Bench {
     pub executor: Option<usize>,
 }
 
-/// The round that draws the second level of a sample whose first level was drawn in `drawn`.
-pub fn round(config: &Config, drawn: Window) -> Round {
-    let params = &config.params;
-    params.beacon.round(&params.clock, Window(drawn.0.saturating_add(REVEAL_AFTER)))
+/// The window whose beacon draws the second level of a sample whose first level was drawn in `drawn`.
+pub fn beacon(drawn: Window) -> Window {
+    Window(drawn.0.saturating_add(REVEAL_AFTER))
 }
 
-/// Whether there are seats for a second level, and whether they can be drawn.
+/// Whether there are seats for a second level, of `most` seats with the first, and whether they can be drawn.
 ///
 /// # Errors
 /// Storage cannot be read.
 pub fn look(
     storage: &dyn Storage,
-    config: &Config,
+    (domain, most): (&Domain, u32),
     (key, sample): (SampleKey, &Sample),
     bench: &Bench,
 ) -> Result<Contest, ContractError> {
-    let most = config.params.jury.second_seats;
     let seated = sample.seats.iter().filter_map(|seat| bench.table.place(seat.juror));
     let mut excluded: Vec<usize> = seated.chain(bench.executor).collect();
     excluded.sort_unstable();
@@ -57,11 +56,11 @@ pub fn look(
     if wanted == 0 || bench.table.0.len() <= excluded.len() {
         return Ok(Contest::NoSeats);
     }
-    let round = round(config, sample.window);
-    let Some(randomness) = BEACONS.may_load(storage, round.0)? else {
-        return Ok(Contest::Waits { round });
+    let beacon = beacon(sample.window);
+    let Some(randomness) = BEACONS.may_load(storage, beacon.0)? else {
+        return Ok(Contest::Waits { beacon });
     };
-    let seed = draw::second_seed(&config.domain, key.batch, &randomness);
+    let seed = draw::second_seed(domain, key.batch, &randomness);
     let cumulative = bench.table.cumulative();
     let places = draw::jury(&seed, sample.index, &cumulative, &excluded, wanted).into_iter();
     let jurors = places.filter_map(|place| bench.table.0.get(place)).map(|place| place.node);

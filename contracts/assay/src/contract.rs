@@ -1,18 +1,18 @@
 //! Entry points; they do nothing but dispatch.
 
-use assay_common::msg::{ExecuteMsg, InstantiateMsg, QueryMsg};
-#[cfg(not(feature = "library"))]
+use assay_common::msg::{ExecuteMsg, InstantiateMsg, MigrateMsg, QueryMsg};
+#[cfg(not(any(feature = "library", feature = "takeover")))]
 use cosmwasm_std::entry_point;
 use cosmwasm_std::{Binary, Deps, DepsMut, Env, MessageInfo, Response};
 
 use crate::error::ContractError;
 use crate::tx::Tx;
 use crate::{
-    auth, batch, beacon, claim, close, draw, model, node, proof, query, session, settle, setup, stake, sweep,
-    tally, verdicts,
+    auth, batch, beacon, claim, close, draw, guardian, migrate, model, node, params, pause, proof, query,
+    session, settle, setup, stake, sweep, tally, verdicts,
 };
 
-#[cfg_attr(not(feature = "library"), entry_point)]
+#[cfg_attr(not(any(feature = "library", feature = "takeover")), entry_point)]
 pub fn instantiate(
     deps: DepsMut,
     env: Env,
@@ -22,7 +22,7 @@ pub fn instantiate(
     setup::instantiate(deps, env, info, msg)
 }
 
-#[cfg_attr(not(feature = "library"), entry_point)]
+#[cfg_attr(not(any(feature = "library", feature = "takeover")), entry_point)]
 pub fn execute(
     deps: DepsMut,
     env: Env,
@@ -59,7 +59,7 @@ pub fn execute(
         ExecuteMsg::CommitBatch { model, root, claims } => {
             batch::commit(storage, api, &tx, batch::Commitment { model, root, claims })
         }
-        ExecuteMsg::PostBeacon { round, signature } => beacon::post(storage, api, &tx, round, &signature),
+        ExecuteMsg::PostBeacon { window, signature } => beacon::post(storage, api, &tx, window, &signature),
         ExecuteMsg::Draw { batch, limit } => draw::page(storage, &tx, batch, limit),
         ExecuteMsg::CommitVerdicts { window, page, hash } => {
             verdicts::commit(storage, &tx, window, page, hash)
@@ -79,10 +79,24 @@ pub fn execute(
         }
         ExecuteMsg::Sweep { limit } => sweep::sweep(storage, &tx, limit),
         ExecuteMsg::Claim {} => claim::pay_out(storage, &tx),
+        ExecuteMsg::UpdateCalibration { model, calibration } => {
+            model::calibrate(storage, &tx, model, calibration)
+        }
+        ExecuteMsg::DeprecateModel { model } => model::deprecate(storage, model),
+        ExecuteMsg::SetGuardians { model, guardians } => guardian::set(storage, api, &tx, model, &guardians),
+        ExecuteMsg::UpdateParams { patch, epoch } => params::update(storage, api, &tx, &patch, epoch),
+        ExecuteMsg::CancelParams {} => params::cancel(storage, &tx),
+        ExecuteMsg::Pause {} => pause::begin(storage, &tx),
+        ExecuteMsg::Unpause {} => pause::end(storage, &tx),
     }
 }
 
-#[cfg_attr(not(feature = "library"), entry_point)]
+#[cfg_attr(not(any(feature = "library", feature = "takeover")), entry_point)]
+pub fn migrate(deps: DepsMut, _env: Env, _msg: MigrateMsg) -> Result<Response, ContractError> {
+    migrate::finish(deps.storage)
+}
+
+#[cfg_attr(not(any(feature = "library", feature = "takeover")), entry_point)]
 pub fn query(deps: Deps, env: Env, msg: QueryMsg) -> Result<Binary, ContractError> {
     query::answer(deps, &env, msg)
 }

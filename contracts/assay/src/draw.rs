@@ -18,7 +18,7 @@ use crate::{batch, epoch, node, table};
 /// page spares them the wait, and nobody can choose it to his advantage: the draw itself is fixed by the beacon.)
 ///
 /// # Errors
-/// The batch's beacon round is not posted, the batch is wholly drawn, or the limit is out of its bounds.
+/// The beacon of the batch's window is not posted, the batch is wholly drawn, or the limit is out of its bounds.
 pub fn page(storage: &mut dyn Storage, tx: &Tx, id: BatchId, limit: u32) -> Result<Response, ContractError> {
     let window = tx.window()?;
     check_limit(limit, tx.config.params.limits.draw_page)?;
@@ -27,8 +27,8 @@ pub fn page(storage: &mut dyn Storage, tx: &Tx, id: BatchId, limit: u32) -> Resu
         return Err(ContractError::AlreadyDrawn { batch: id });
     }
     let randomness = BEACONS
-        .may_load(storage, batch.round.0)?
-        .ok_or(ContractError::BeaconMissing { batch: id, round: batch.round })?;
+        .may_load(storage, batch.window.0)?
+        .ok_or(ContractError::BeaconMissing { batch: id, window: batch.window })?;
     let seed = draw::seed(&tx.config.domain, id, &randomness);
     let jury_of = jury(storage, &batch, &seed)?;
 
@@ -50,7 +50,7 @@ pub fn page(storage: &mut dyn Storage, tx: &Tx, id: BatchId, limit: u32) -> Resu
     batch.drawn = to;
     let complete = to == batch.samples;
     if complete {
-        UNDRAWN.remove(storage, (batch.round.0, id.0));
+        UNDRAWN.remove(storage, (batch.window.0, id.0));
     }
     BATCHES.save(storage, id.0, &batch)?;
     let mut account = epoch::load(storage, &batch.executor, batch.epoch)?;

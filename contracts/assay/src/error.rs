@@ -16,8 +16,18 @@ pub enum ContractError {
 
     #[error("parameters break {}", list(broken))]
     BadParams { broken: Vec<ParamError> },
-    #[error("{key} is no beacon key: a compressed point of G2 other than infinity expected")]
-    BadBeaconKey { key: String },
+    #[error("the state is that of contract {contract:?}, this is {expected:?}")]
+    ForeignState { contract: String, expected: String },
+    #[error("the state is of version {found}: this code, version {to}, takes over from version {from} only")]
+    WrongVersion { found: String, from: String, to: String },
+    #[error("not everything is settled, {step} has something to do: stop committing, finish what is due, migrate then")]
+    WorkInFlight { step: &'static str },
+    #[error("the state has more than {most} entries: one message cannot carry it over")]
+    StateTooLarge { most: usize },
+    #[error("the calibration of model {model} is missing")]
+    CalibrationMissing { model: ModelDigest },
+    #[error("a migration keeps {field}: name the value that is stored")]
+    MigrationChanges { field: &'static str },
     #[error("not before the start at {start} seconds since 1970")]
     NotStarted { start: u64 },
     #[error("only governance may do this, {sender} is not")]
@@ -33,10 +43,37 @@ pub enum ContractError {
     #[error("limit is {limit}: between 1 and {most} expected")]
     BadLimit { limit: u32, most: u32 },
 
+    #[error("version {version} of the parameters comes into force in epoch {epoch}: cancel it first")]
+    ChangePending { version: u32, epoch: Epoch },
+    #[error("no change of the parameters is pending")]
+    NothingPending,
+    #[error("parameters change at the beginning of a later epoch: epoch {epoch} was named, now is {now}")]
+    EpochHasBegun { epoch: Epoch, now: Epoch },
+    #[error("the patch changes nothing")]
+    NothingChanges,
+    #[error("the parameters of epoch {epoch} are not kept any more")]
+    ParamsGone { epoch: Epoch },
+    #[error("payouts are paused until {until} seconds since 1970")]
+    Paused { until: u64 },
+    #[error("the next pause may begin at {from} seconds since 1970, now is {now}")]
+    PauseTooSoon { from: u64, now: u64 },
+    #[error("payouts are not paused")]
+    NotPaused,
+
     #[error("model {model} is registered")]
     ModelKnown { model: ModelDigest },
     #[error("model {model} is not registered")]
     UnknownModel { model: ModelDigest },
+    #[error("model {model} is deprecated: it takes no new sessions and nodes")]
+    ModelDeprecated { model: ModelDigest },
+    #[error("model {model} is judged by calibration {calibration} already")]
+    CalibrationKnown { model: ModelDigest, calibration: Digest },
+    #[error("the calibration of model {model} in epoch {epoch} is not kept any more")]
+    CalibrationGone { model: ModelDigest, epoch: Epoch },
+    #[error("{count} guardians: at most {most}")]
+    TooManyGuardians { count: usize, most: usize },
+    #[error("guardian {address} is named twice")]
+    GuardianTwice { address: String },
     #[error("the model's {field} breaks its rule: {rule}")]
     BadModel { field: &'static str, rule: &'static str },
     #[error("the calibration's bins: {broken}")]
@@ -125,14 +162,16 @@ pub enum ContractError {
     #[error("there is no batch {batch}")]
     UnknownBatch { batch: BatchId },
 
-    #[error("round {round} draws for no window")]
-    NotABeaconRound { round: Round },
-    #[error("round {round} is posted")]
-    BeaconKnown { round: Round },
-    #[error("round {round} is not signed by the beacon's key")]
-    BadSignature { round: Round },
-    #[error("batch {batch} is drawn by round {round}, which is not posted")]
-    BeaconMissing { batch: BatchId, round: Round },
+    #[error(
+        "window {window} is of epoch {epoch}, now is epoch {now}: which beacon draws for it is not settled"
+    )]
+    EpochNotBegun { window: Window, epoch: Epoch, now: Epoch },
+    #[error("the beacon of window {window} is posted")]
+    BeaconKnown { window: Window },
+    #[error("round {round}, the beacon of window {window}, is not signed by the key of its epoch")]
+    BadSignature { window: Window, round: Round },
+    #[error("batch {batch} is drawn by the beacon of window {window}, which is not posted")]
+    BeaconMissing { batch: BatchId, window: Window },
     #[error("batch {batch} is wholly drawn")]
     AlreadyDrawn { batch: BatchId },
 
@@ -142,8 +181,8 @@ pub enum ContractError {
     TooEarly { window: Window, opens: Window, now: Window },
     #[error("for samples drawn in window {window} this closed with window {closes}, now is {now}")]
     TooLate { window: Window, closes: Window, now: Window },
-    #[error("beacon round {round} is posted, so what it draws is known; commit in the next window")]
-    DrawKnown { round: Round },
+    #[error("the beacon of window {window} is posted, so what it draws is known; commit in the next window")]
+    DrawKnown { window: Window },
     #[error("page {page}: below {pages} expected")]
     BadPage { page: u32, pages: u32 },
     #[error("page {page} of window {window} is committed")]

@@ -21,7 +21,7 @@ const MAX_ENDPOINT: usize = 256;
 /// Who was a node before and has withdrawn everything begins without reputation, and with the evidence that it left.
 ///
 /// # Errors
-/// The sender is a node, a model is unknown, listed twice or full, the stake is below what the dearest model
+/// The sender is a node, a model is unknown, deprecated, listed twice or full, the stake is below what the dearest model
 /// asks for, or the endpoint is no URL.
 pub fn register(
     storage: &mut dyn Storage,
@@ -44,7 +44,8 @@ pub fn register(
     };
     let from_epoch = tx.time.next_table();
     for model in &models {
-        table::set(storage, model, from_epoch, number, tx.funds)?;
+        model::open(storage, model)?;
+        table::set(storage, tx, model, number, tx.funds)?;
     }
     let mut held = POOLS.load(storage)?;
     pools::add(&mut held.stakes, tx.funds)?;
@@ -86,7 +87,7 @@ pub fn address(storage: &dyn Storage, number: NodeNumber) -> Result<Addr, Contra
 /// names its models or sends funds sits on juries again.
 ///
 /// # Errors
-/// Nothing is named and no funds came; or with new models or funds, a model is unknown, listed twice or full, or the stake
+/// Nothing is named and no funds came; or with new models or funds, a model is unknown, newly named and deprecated, listed twice or full, or the stake
 /// is below what the dearest asks for; or the endpoint is no URL.
 pub fn update(
     storage: &mut dyn Storage,
@@ -138,12 +139,14 @@ fn enter(
     before: &[ModelDigest],
     node: &Node,
 ) -> Result<(), ContractError> {
-    let epoch = tx.time.next_table();
     for dropped in before.iter().filter(|model| !node.models.contains(model)) {
-        table::set(storage, dropped, epoch, node.number, Uint128::zero())?;
+        table::set(storage, tx, dropped, node.number, Uint128::zero())?;
     }
     for model in &node.models {
-        table::set(storage, model, epoch, node.number, node.stake)?;
+        if !before.contains(model) {
+            model::open(storage, model)?;
+        }
+        table::set(storage, tx, model, node.number, node.stake)?;
     }
     Ok(())
 }
@@ -157,7 +160,7 @@ pub fn lower(storage: &mut dyn Storage, tx: &Tx, node: &Node) -> Result<(), Cont
     for model in &node.models {
         let needed = tx.config.params.min_stake(model::load(storage, model)?.reference_fee);
         let weight = if node.benched || node.stake < needed { Uint128::zero() } else { node.stake };
-        table::lower(storage, model, tx.time.next_table(), node.number, weight)?;
+        table::lower(storage, tx, model, node.number, weight)?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use assay_common::event::Event;
 use assay_common::ids::{BatchId, Digest, Epoch, InferenceId};
 use assay_common::merkle;
 use assay_common::msg::EpochStatus;
+use assay_common::params::Params;
 use assay_common::proof::{accusation, hashes, EquivocationProof, Finding, FraudProof, Terms};
 use assay_common::reputation::Reputation;
 use assay_common::session::{inference_id, run_seed};
@@ -19,7 +20,7 @@ use crate::state::{
     Accusation, Batch, ExecutorEpoch, Node, Session, EPOCHS, FRAUD_COMMITMENTS, NODES, POOLS,
 };
 use crate::tx::Tx;
-use crate::{batch, epoch, model, node, session, slash, stake, sweep};
+use crate::{batch, epoch, model, node, pause, session, slash, stake, sweep};
 
 /// The inference that a proof is about, as the chain knows it.
 struct Accused {
@@ -147,8 +148,9 @@ fn open_commitment(
 
 fn accused(storage: &dyn Storage, tx: &Tx, id: BatchId, index: u32) -> Result<Accused, ContractError> {
     let batch = batch::load(storage, id)?;
-    let params = &tx.config.params;
-    let (now, end) = (tx.time.now, params.clock.end(batch.window));
+    let params = tx.config.params_of(storage, batch.epoch)?;
+    // Slashes stand still during a pause, so the time for them does too.
+    let (now, end) = (pause::running(storage, tx.time.now)?, params.clock.end(batch.window));
     let until = end.saturating_add(u64::from(params.fraud.window_seconds));
     if now > until {
         return Err(ContractError::FraudWindowOver { batch: id, until, now });
@@ -209,6 +211,7 @@ fn condemn(
     accusation: Accusation,
 ) -> Result<Response, ContractError> {
     let (executor, number) = (&batch.executor, batch.epoch);
+    let params = tx.config.params_of(storage, number)?;
     let mut account = epoch::load(storage, executor, number)?;
     if account.accusation.is_some() || !account.slashed.is_zero() {
         return Err(ContractError::EpochSlashed { executor: executor.to_string(), epoch: number });
@@ -223,7 +226,9 @@ fn condemn(
             account.status = EpochStatus::Condemned;
             Uint128::zero()
         }
-        EpochStatus::Paid | EpochStatus::Forfeited => punish(storage, tx, executor, &mut account, &mut node)?,
+        EpochStatus::Paid | EpochStatus::Forfeited => {
+            punish(storage, (tx, &params), executor, &mut account, &mut node)?
+        }
     };
     EPOCHS.save(storage, (executor, number.0), &account)?;
     NODES.save(storage, executor, &node)?;
@@ -252,14 +257,14 @@ fn condemn(
 /// Slashes for an epoch whose money has gone already; returns what is burned.
 fn punish(
     storage: &mut dyn Storage,
-    tx: &Tx,
+    (tx, params): (&Tx, &Params),
     executor: &Addr,
     account: &mut ExecutorEpoch,
     node: &mut Node,
 ) -> Result<Uint128, ContractError> {
-    let slashed = slash::take(storage, tx, node)?;
+    let slashed = slash::take(storage, (tx, params), node)?;
     let accusation = account.accusation.as_ref();
-    let bounty = slash::bounty(&tx.config.params, slashed, executor, accusation)?;
+    let bounty = slash::bounty(params, slashed, executor, accusation)?;
     let division = slash::divide(slashed, Uint128::zero(), Uint128::zero(), bounty)?;
     let mut held = POOLS.load(storage)?;
     slash::pay(storage, &mut held, &division, accusation)?;

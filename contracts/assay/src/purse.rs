@@ -5,6 +5,7 @@
 //! by the executor, up to a small share of its epoch's fees.
 
 use assay_common::event::Event;
+use assay_common::params::Params;
 use assay_common::verdict::{FinalOutcome, OpenReason, Outcome};
 use cosmwasm_std::{Storage, Uint128};
 
@@ -19,6 +20,8 @@ use crate::tx::Tx;
 /// What one message's closed samples move.
 pub struct Purse<'a> {
     tx: &'a Tx,
+    /// Those of the batch's epoch.
+    params: &'a Params,
     batch: &'a Batch,
     executor: NodeNumber,
     pub held: Pools,
@@ -27,8 +30,13 @@ pub struct Purse<'a> {
 }
 
 impl<'a> Purse<'a> {
-    pub fn new(tx: &'a Tx, batch: &'a Batch, executor: NodeNumber, held: Pools) -> Self {
-        Self { tx, batch, executor, held, jurors: Jurors::default(), stakes: Stakes::default() }
+    pub fn new(
+        (tx, params): (&'a Tx, &'a Params),
+        batch: &'a Batch,
+        executor: NodeNumber,
+        held: Pools,
+    ) -> Self {
+        Self { tx, params, batch, executor, held, jurors: Jurors::default(), stakes: Stakes::default() }
     }
 
     /// A sample whose executor has forfeited: nobody is paid, what its seats cost goes to the reserve.
@@ -133,7 +141,7 @@ impl<'a> Purse<'a> {
         account: &mut ExecutorEpoch,
         told: &[NodeNumber],
     ) -> Result<(), ContractError> {
-        let cap = pools::share(account.fees, self.tx.config.params.fees.split_ppm)?;
+        let cap = pools::share(account.fees, self.params.fees.split_ppm)?;
         let left = cap.saturating_sub(account.split_costs);
         let amount = self.cost(told)?.min(left).min(account.pending);
         account.pending = account.pending.checked_sub(amount)?;
@@ -165,7 +173,7 @@ impl<'a> Purse<'a> {
 
     /// Jurors who committed and did not reveal may have seen what the others said: that costs stake.
     fn fine_silence(&mut self, storage: &dyn Storage, sample: &Sample) -> Result<(), ContractError> {
-        let verdicts = Uint128::from(self.tx.config.params.fees.unrevealed_verdicts);
+        let verdicts = Uint128::from(self.params.fees.unrevealed_verdicts);
         let fine = self.batch.verdict_fee.checked_mul(verdicts)?;
         let (first, second) = sample.levels();
         let windows = [(first, sample.window), (second, sample.latest())];

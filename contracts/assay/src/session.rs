@@ -40,7 +40,7 @@ pub struct Terms {
 /// Opens a session of the sender with `executor`; the funds are its escrow.
 ///
 /// # Errors
-/// The executor does not serve the model or lacks its stake, no funds came, or a term is out of its bounds.
+/// The model is deprecated, the executor does not serve it or lacks its stake, no funds came, or a term is out of its bounds.
 pub fn open(
     storage: &mut dyn Storage,
     tx: &Tx,
@@ -49,7 +49,7 @@ pub fn open(
 ) -> Result<Response, ContractError> {
     check_terms(tx, &terms)?;
     let node = node::serving(storage, &executor, &terms.model)?;
-    let needed = tx.config.params.min_stake(model::load(storage, &terms.model)?.reference_fee);
+    let needed = tx.config.params.min_stake(model::open(storage, &terms.model)?.reference_fee);
     if node.stake < needed {
         return Err(ContractError::StakeTooLow { stake: node.stake, needed });
     }

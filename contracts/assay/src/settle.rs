@@ -4,7 +4,7 @@ use assay_common::event::Event;
 use assay_common::evidence::{Audit, Cusum, Scheme};
 use assay_common::ids::{BatchId, Epoch};
 use assay_common::msg::EpochStatus;
-use assay_common::params::EvidenceParams;
+use assay_common::params::{EvidenceParams, Params};
 use assay_common::reputation::Reputation;
 use assay_common::verdict::FinalOutcome;
 use cosmwasm_std::{Addr, Order, Response, Storage, Uint128};
@@ -47,12 +47,12 @@ pub fn settle(
     number: Epoch,
     limit: u32,
 ) -> Result<Response, ContractError> {
-    let params = &tx.config.params;
-    draw::check_limit(limit, params.limits.settle_page)?;
+    draw::check_limit(limit, tx.config.params.limits.settle_page)?;
     let mut account = check_order(storage, tx, executor, number)?;
     let mut node = node::load(storage, executor)?;
     let (cusum, reputation) = (node.cusum, node.reputation);
     let stakes = (node.stake, node.unbonding_total()?);
+    let params = tx.config.params_of(storage, number)?;
     let fold = match account.status {
         EpochStatus::Condemned => Fold { cusum, folded: 0, end: End::Proven },
         _ => fold(storage, (executor, number), &mut account, (cusum, &params.evidence), limit)?,
@@ -64,19 +64,19 @@ pub fn settle(
         }
         End::Open => Uint128::zero(),
         End::Whole => {
-            pay(storage, tx, executor, &mut account, &mut node)?;
+            pay(storage, &params, executor, &mut account, &mut node)?;
             Uint128::zero()
         }
         End::Condemned(batch) => {
-            let may_slash = slash::jury_may(storage, tx, &batch, node.number)?;
-            forfeit(storage, tx, (executor, may_slash), &mut account, &mut node)?
+            let may_slash = slash::jury_may(storage, &params, &batch, node.number)?;
+            forfeit(storage, (tx, &params), (executor, may_slash), &mut account, &mut node)?
         }
-        End::Proven => forfeit(storage, tx, (executor, true), &mut account, &mut node)?,
+        End::Proven => forfeit(storage, (tx, &params), (executor, true), &mut account, &mut node)?,
     };
     if account.status.is_settled() {
         UNSETTLED.remove(storage, (number.0, executor));
         let item = sweep::Item::Account { executor: executor.clone(), epoch: number };
-        sweep::schedule(storage, sweep::kept_until(params, number), &item)?;
+        sweep::schedule(storage, sweep::kept_until(&params, number), &item)?;
     }
     EPOCHS.save(storage, (executor, number.0), &account)?;
     NODES.save(storage, executor, &node)?;
@@ -181,7 +181,7 @@ fn audit(closed: Closed) -> Option<Audit> {
 
 /// What the bins of a batch's model make of its audits.
 fn scheme(storage: &dyn Storage, params: &EvidenceParams, batch: &Batch) -> Result<Scheme, ContractError> {
-    Ok(Scheme::new(params, &model::load(storage, &batch.model)?.calibration.bins))
+    Ok(Scheme::new(params, &model::judging(storage, batch)?.bins))
 }
 
 fn closed(storage: &dyn Storage, batch: &Batch, at: Cursor) -> Result<Option<Closed>, ContractError> {
@@ -230,7 +230,7 @@ pub fn is_due(storage: &dyn Storage, executor: &Addr, number: Epoch) -> Result<b
 
 fn pay(
     storage: &mut dyn Storage,
-    tx: &Tx,
+    params: &Params,
     executor: &Addr,
     account: &mut ExecutorEpoch,
     node: &mut Node,
@@ -242,7 +242,7 @@ fn pay(
     POOLS.save(storage, &held)?;
     tally::credit(storage, executor, account.reward)?;
     let (checked, conclusive) = (account.closed.checked(), account.closed.conclusive());
-    node.reputation = node.reputation.after_clean_epoch(&tx.config.params.reputation, checked, conclusive);
+    node.reputation = node.reputation.after_clean_epoch(&params.reputation, checked, conclusive);
     Ok(())
 }
 
@@ -252,14 +252,14 @@ fn pay(
 /// slash to what they paid; then the accuser has the bounty, if there was a proof, and the rest is burned.
 fn forfeit(
     storage: &mut dyn Storage,
-    tx: &Tx,
+    (tx, params): (&Tx, &Params),
     (executor, may_slash): (&Addr, bool),
     account: &mut ExecutorEpoch,
     node: &mut Node,
 ) -> Result<Uint128, ContractError> {
-    let slashed = if may_slash { slash::take(storage, tx, node)? } else { Uint128::zero() };
+    let slashed = if may_slash { slash::take(storage, (tx, params), node)? } else { Uint128::zero() };
     let accusation = account.accusation.as_ref();
-    let bounty = slash::bounty(&tx.config.params, slashed, executor, accusation)?;
+    let bounty = slash::bounty(params, slashed, executor, accusation)?;
     let missing = account.fees.checked_sub(account.pending)?;
     let division = slash::divide(slashed, account.advanced, missing, bounty)?;
     let mut held = POOLS.load(storage)?;

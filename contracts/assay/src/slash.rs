@@ -86,12 +86,12 @@ pub fn pay(
 /// Storage cannot be read.
 pub fn jury_may(
     storage: &dyn Storage,
-    tx: &Tx,
+    params: &Params,
     condemned: &Batch,
     executor: NodeNumber,
 ) -> Result<bool, ContractError> {
     let others = table::in_force(storage, &condemned.model, condemned.epoch)?.others(executor);
-    Ok(others >= tx.config.params.jury.min_others_to_slash)
+    Ok(others >= params.jury.min_others_to_slash)
 }
 
 /// Takes the share of all stake, bonded or unbonding, that a forfeit costs, rounded down.
@@ -101,8 +101,13 @@ pub fn jury_may(
 ///
 /// # Errors
 /// Storage cannot be read or written.
-pub fn take(storage: &mut dyn Storage, tx: &Tx, node: &mut Node) -> Result<Uint128, ContractError> {
-    let slashed = node.take(pools::share(node.at_stake()?, tx.config.params.fees.slash_ppm)?);
+/// `params` are those of the forfeited epoch.
+pub fn take(
+    storage: &mut dyn Storage,
+    (tx, params): (&Tx, &Params),
+    node: &mut Node,
+) -> Result<Uint128, ContractError> {
+    let slashed = node.take(pools::share(node.at_stake()?, params.fees.slash_ppm)?);
     node::lower(storage, tx, node)?;
     Ok(slashed)
 }

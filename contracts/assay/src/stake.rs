@@ -4,9 +4,9 @@
 //! together, and what is bonded pays first: a cheat loses its weight before it loses what it walks away with, no
 //! part is rounded twice, and asking for the stake back in many small amounts changes nothing.
 //!
-//! A part leaves when its time has passed and every past epoch of its node is settled. The work of the present epoch and
-//! the node's open jury seats are answered for by what stays bonded; a node that keeps less than its minimum waits for
-//! them too.
+//! A part leaves when its time has passed, by a clock that stands still during pauses, and every past epoch of its node is
+//! settled. The work of the present epoch and the node's open jury seats are answered for by what stays bonded; a node that
+//! keeps less than its minimum waits for them too.
 
 use assay_common::event::Event;
 use assay_common::ids::{BatchId, Epoch, Window};
@@ -16,7 +16,7 @@ use cosmwasm_std::{coins, Addr, BankMsg, Order, Response, Storage, Uint128};
 use crate::error::ContractError;
 use crate::state::{Node, Unbonding, CONTESTED, EPOCHS, NODES, POOLS, UNSETTLED, UNTALLIED};
 use crate::tx::Tx;
-use crate::{node, tally, verdicts};
+use crate::{node, pause, tally, verdicts};
 
 /// Parts of one stake that may be unbonding at once: a slash and a Withdraw look at each. The Cosmos SDK's number.
 pub const MAX_UNBONDINGS: usize = 7;
@@ -94,8 +94,7 @@ pub fn unbond(storage: &mut dyn Storage, tx: &Tx, amount: Uint128) -> Result<Res
     let mut node = node::load(storage, &tx.sender)?;
     let stake_before = node.stake;
     let seconds = u64::from(tx.config.params.limits.unbonding_seconds);
-    let release = tx.time.now.saturating_add(seconds);
-    node.unbond(amount, release)?;
+    node.unbond(amount, pause::running(storage, tx.time.now)?.saturating_add(seconds))?;
     if !node.stake.is_zero() {
         node::check_stake(storage, tx, &node)?;
     }
@@ -106,7 +105,7 @@ pub fn unbond(storage: &mut dyn Storage, tx: &Tx, amount: Uint128) -> Result<Res
         amount,
         stake_before,
         stake_after: node.stake,
-        release,
+        release: tx.time.now.saturating_add(seconds),
         from_epoch: tx.time.next_table(),
     }))
 }
@@ -122,8 +121,10 @@ pub fn withdraw(storage: &mut dyn Storage, tx: &Tx) -> Result<Response, Contract
     let Some(release) = node.unbonding.iter().map(|part| part.release).min() else {
         return Err(ContractError::NothingUnbonding { node: address });
     };
-    let amount = node.release(tx.time.now)?;
+    let running = pause::running(storage, tx.time.now)?;
+    let amount = node.release(running)?;
     if amount.is_zero() {
+        let release = tx.time.now.saturating_add(release.saturating_sub(running));
         return Err(ContractError::StillUnbonding { release, now: tx.time.now });
     }
     let covered = node.stake >= node::dearest_stake(storage, tx, &node.models)?;

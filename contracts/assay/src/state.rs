@@ -5,7 +5,7 @@
 use assay_common::digest::Domain;
 use assay_common::evidence::Cusum;
 use assay_common::ids::{
-    BatchId, BatchRoot, Digest, Epoch, ModelDigest, Nonce, Randomness, Round, UserSeed, Window,
+    BatchId, BatchRoot, Digest, Epoch, ModelDigest, Nonce, Randomness, UserSeed, Window,
 };
 use assay_common::msg::{CalibrationRecord, ClaimedRange, EpochStatus, SampleKey, SessionStatus, Tallies};
 use assay_common::params::Params;
@@ -16,19 +16,22 @@ use assay_common::session::ModelSpec;
 use assay_common::verdict::{FinalOutcome, Outcome, Score};
 use cosmwasm_schema::cw_serde;
 use cosmwasm_std::{Addr, Uint128};
-use cw_storage_plus::Item;
+use cw_storage_plus::{Item, Map};
 use serde::{Deserialize, Serialize};
 
 use crate::packed::{Packed, PackedItem};
+use crate::pause::Pause;
 use crate::pools::Pools;
 use crate::table::StakeTable;
+use crate::versions::{Version, Versions};
 
+/// Who governs what: [`crate::tx::Config`] is what follows from it at a time.
 #[cw_serde]
-pub struct Config {
+pub struct Charter {
     pub governance: Addr,
-    pub params: Params,
     /// This chain and this contract.
     pub domain: Domain,
+    pub params: Versions<Params>,
 }
 
 /// A node's number, counted from 0 in the order of registration: what stake tables and seats hold instead of its address.
@@ -39,10 +42,15 @@ pub struct NodeNumber(pub u32);
 pub struct Model {
     pub spec: ModelSpec,
     pub reference_fee: Uint128,
-    pub calibration: CalibrationRecord,
+    /// What judges inferences.
+    pub calibrations: Versions<CalibrationRecord>,
+    /// It takes no new sessions and nodes.
+    pub deprecated: bool,
+    /// Nodes that sit on its juries while too few others can.
+    pub guardians: Vec<NodeNumber>,
 }
 
-/// A part of a stake that leaves at `release`, seconds since 1970.
+/// A part of a stake that leaves at `release`, by the clock of [`crate::pause::running`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unbonding {
     pub amount: Uint128,
@@ -108,7 +116,6 @@ pub struct Batch {
     pub claims: Vec<ClaimedRange>,
     pub window: Window,
     pub epoch: Epoch,
-    pub round: Round,
     pub rate_q32: u64,
     pub sampler: SamplerVersion,
     pub fees: Uint128,
@@ -237,8 +244,12 @@ pub struct ExecutorEpoch {
     pub refund_pool_left: Uint128,
 }
 
-/// The one configuration.
-pub const CONFIG: Item<Config> = Item::new("config");
+/// The one charter.
+pub const CHARTER: Item<Charter> = Item::new("charter");
+/// Maps the last epoch of an earlier version of the parameters to it.
+pub const PAST_PARAMS: Map<u64, Version<Params>> = Map::new("past_params");
+/// The last pause of payouts.
+pub const PAUSE: PackedItem<Pause> = PackedItem::new("pause");
 /// The one account of all money held.
 pub const POOLS: PackedItem<Pools> = PackedItem::new("pools");
 /// Ids given so far.
@@ -248,6 +259,9 @@ pub const LAST_BATCH: PackedItem<u64> = PackedItem::new("last_batch");
 pub const NODE_COUNT: PackedItem<u32> = PackedItem::new("node_count");
 /// Maps a model's digest to the model.
 pub const MODELS: Packed<[u8; 32], Model> = Packed::new("model");
+/// Maps (model, last epoch of an earlier calibration) to it.
+pub const PAST_CALIBRATIONS: Packed<(&[u8], u64), Version<CalibrationRecord>> =
+    Packed::new("past_calibration");
 /// Maps an address to the node that it registered.
 pub const NODES: Packed<&Addr, Node> = Packed::new("node");
 /// Maps a node's number to its address.
@@ -260,7 +274,7 @@ pub const SESSIONS: Packed<u64, Session> = Packed::new("session");
 pub const BATCHES: Packed<u64, Batch> = Packed::new("batch");
 /// Maps (batch, draw) to the sample.
 pub const SAMPLES: Packed<(u64, u32), Sample> = Packed::new("s");
-/// Maps a beacon round to its randomness.
+/// Maps a window to the randomness of its beacon.
 pub const BEACONS: Packed<u64, Randomness> = Packed::new("beacon");
 /// Maps (juror, window of the draw) to how many seats the juror has there.
 pub const SEATS: Packed<(u32, u64), u32> = Packed::new("n");
@@ -281,7 +295,7 @@ pub const CLAIMABLE: Packed<&Addr, Uint128> = Packed::new("claimable");
 
 /// Holds (epoch, item): what may be final from that epoch on, see [`crate::sweep`].
 pub const AGENDA: Packed<(u64, Vec<u8>), bool> = Packed::new("agenda");
-/// Holds (beacon round, batch) while the batch is not wholly drawn.
+/// Holds (window of the commitment, batch) while the batch is not wholly drawn.
 pub const UNDRAWN: Packed<(u64, u64), bool> = Packed::new("undrawn");
 /// Maps (window, batch) to the first of that window's draws that was not tallied yet.
 pub const UNTALLIED: Packed<(u64, u64), u32> = Packed::new("untallied");

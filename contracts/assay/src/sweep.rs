@@ -6,7 +6,7 @@
 use std::collections::btree_map::{BTreeMap, Entry};
 
 use assay_common::event::Event;
-use assay_common::ids::{BatchId, Digest, Epoch, ModelDigest, Round, SessionId};
+use assay_common::ids::{BatchId, Digest, Epoch, ModelDigest, SessionId, Window};
 use assay_common::msg::{SampleKey, SessionStatus};
 use assay_common::params::Params;
 use cosmwasm_std::{Addr, Order, Response, Storage};
@@ -27,8 +27,8 @@ pub const MAX_ITEMS: u32 = 50;
 /// What the agenda holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Item {
-    /// A posted round; a contested sample that is so late that it is gone has it posted again.
-    Beacon(Round),
+    /// The posted beacon of a window; a contested sample that is so late that it is gone has it posted again.
+    Beacon(Window),
     /// To be paid out, later removed.
     Session(SessionId),
     /// The settled account of an executor.
@@ -204,11 +204,11 @@ fn look_at(
 ) -> Result<Option<Epoch>, ContractError> {
     let next = tx.time.epoch.next();
     match item {
-        Item::Beacon(round) => {
-            if UNDRAWN.prefix(round.0).keys(storage, None, None, Order::Ascending).next().is_some() {
+        Item::Beacon(window) => {
+            if UNDRAWN.prefix(window.0).keys(storage, None, None, Order::Ascending).next().is_some() {
                 return Ok(Some(next));
             }
-            BEACONS.remove(storage, round.0);
+            BEACONS.remove(storage, window.0);
             Ok(None)
         }
         Item::Session(id) => look_at_session(storage, tx, *id, events),

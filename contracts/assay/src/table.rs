@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::ContractError;
 use crate::state::{NodeNumber, TABLES};
 use crate::sweep::{self, Item};
+use crate::tx::Tx;
+use crate::{guardian, model};
 
 /// One eligible node; at most 16 bytes in storage for up to 16,384 nodes and stakes below 2⁹⁸, since each draw reads them all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,38 +92,38 @@ fn latest(
     Ok(tables.next().transpose()?.map(|(from, table)| (Epoch(from), table)))
 }
 
-/// Lowers the stake of a node that is in the table from `epoch` on, which has not begun; zero takes it out.
+/// Lowers the stake of a node that is in the model's next table; zero takes it out.
 ///
 /// # Errors
 /// Storage cannot be read or written.
 pub fn lower(
     storage: &mut dyn Storage,
+    tx: &Tx,
     model: &ModelDigest,
-    epoch: Epoch,
     node: NodeNumber,
     stake: Uint128,
 ) -> Result<(), ContractError> {
-    match latest(storage, model, epoch)? {
-        Some((from, table)) if table.place(node).is_some() => {
-            put(storage, (model, epoch), Some(from), &table.with(model, node, stake)?)
-        }
-        _ => Ok(()),
+    if in_force(storage, model, tx.time.next_table())?.place(node).is_some() {
+        set(storage, tx, model, node, stake)?;
     }
+    Ok(())
 }
 
-/// Sets a node's stake from `epoch` on, which has not begun; zero takes it out.
+/// Sets a node's stake in the model's next table; zero takes it out. Guardians come and go with the number of others.
 ///
 /// # Errors
 /// The table is full.
 pub fn set(
     storage: &mut dyn Storage,
+    tx: &Tx,
     model: &ModelDigest,
-    epoch: Epoch,
     node: NodeNumber,
     stake: Uint128,
 ) -> Result<(), ContractError> {
+    let epoch = tx.time.next_table();
     let (before, table) = latest(storage, model, epoch)?.unzip();
     let table = table.unwrap_or_default().with(model, node, stake)?;
+    let table = guardian::seat(storage, tx, &model::load(storage, model)?, table, Some(node))?;
     put(storage, (model, epoch), before, &table)
 }
 

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use assay_common::event::Event;
-use assay_common::ids::{BatchId, Round, Window};
+use assay_common::ids::{BatchId, Window};
 use assay_common::msg::{SampleKey, Tallies};
+use assay_common::params::Params;
 use assay_common::verdict::FinalOutcome;
 use cosmwasm_std::{Addr, Response, Storage, Uint128};
 
@@ -15,10 +16,10 @@ use crate::pools;
 use crate::purse::Purse;
 use crate::seating::Seating;
 use crate::state::{
-    Batch, Closed, Config, ExecutorEpoch, NodeNumber, Sample, BATCHES, CLAIMABLE, CONTESTED, EPOCHS, POOLS,
-    SAMPLES, UNTALLIED,
+    Batch, Closed, ExecutorEpoch, NodeNumber, Sample, BATCHES, CLAIMABLE, CONTESTED, EPOCHS, POOLS, SAMPLES,
+    UNTALLIED,
 };
-use crate::tx::Tx;
+use crate::tx::{Config, Tx};
 use crate::{batch, draw, epoch, model, node};
 
 /// Windows from the draw to the first one in which the sample can be closed.
@@ -29,12 +30,14 @@ pub fn last_due(now: Window) -> Option<Window> {
     now.0.checked_sub(TALLY_AFTER).map(Window)
 }
 
-/// The first sample of each window that a page leaves open though it is due, and the beacon round it waits for.
-type Left = BTreeMap<Window, (u32, Round)>;
+/// The first sample of each window that a page leaves open though it is due, and the window whose beacon it waits for.
+type Left = BTreeMap<Window, (u32, Window)>;
 
 /// What a Tally works with, and what it has done so far.
 struct Tally<'a> {
     tx: &'a Tx,
+    /// Those of the batch's epoch.
+    params: &'a Params,
     batch: &'a Batch,
     id: BatchId,
     tolerance: u16,
@@ -63,14 +66,16 @@ pub fn page(
     draw::check_limit(limit, tx.config.params.limits.draw_page)?;
     let batch = batch::load(storage, id)?;
     let executor = node::load(storage, &batch.executor)?.number;
+    let params = tx.config.params_of(storage, batch.epoch)?;
     let mut tally = Tally {
         tx,
+        params: &params,
         batch: &batch,
         id,
-        tolerance: model::load(storage, &batch.model)?.calibration.probe_tolerance,
+        tolerance: model::judging(storage, &batch)?.probe_tolerance,
         bench: None,
         account: epoch::load(storage, &batch.executor, batch.epoch)?,
-        purse: Purse::new(tx, &batch, executor, POOLS.load(storage)?),
+        purse: Purse::new((tx, &params), &batch, executor, POOLS.load(storage)?),
         seating: Seating::new(now, tx.config.params.limits.verdict_page),
         events: Vec::new(),
         closed: 0,
@@ -87,11 +92,11 @@ pub fn page(
         }
     }
     let left = std::mem::take(&mut tally.left);
-    let waits = left.values().next().map(|(_, round)| *round);
+    let waits = left.values().next().map(|(_, beacon)| *beacon);
     let moved = advance(storage, &batch, (id, from, to), (due, windows, left))?;
     match waits {
         _ if moved || !tally.events.is_empty() => {}
-        Some(round) => return Err(ContractError::BeaconMissing { batch: id, round }),
+        Some(window) => return Err(ContractError::BeaconMissing { batch: id, window }),
         None => return Err(ContractError::NothingToTally { batch: id, from }),
     }
     tally.save(storage)
@@ -111,13 +116,13 @@ impl Tally<'_> {
             let closed = Hearing::new(&sample, self.tolerance).closed(FinalOutcome::Void);
             return self.close(storage, key, sample, closed);
         }
-        let quorum = usize::try_from(self.tx.config.params.jury.quorum).unwrap_or(usize::MAX);
+        let quorum = usize::try_from(self.params.jury.quorum).unwrap_or(usize::MAX);
         let outcome = match Hearing::new(&sample, self.tolerance).outcome(quorum) {
             Some(outcome) => outcome,
             None => match self.look(storage, (key, &sample))? {
                 Contest::NoSeats => Hearing::new(&sample, self.tolerance).outcome_without_second(),
-                Contest::Waits { round } => {
-                    self.left.entry(sample.window).or_insert((number, round));
+                Contest::Waits { beacon } => {
+                    self.left.entry(sample.window).or_insert((number, beacon));
                     return Ok(());
                 }
                 Contest::Jurors(jurors) => return self.contest(storage, key, &mut sample, jurors),
@@ -134,7 +139,8 @@ impl Tally<'_> {
             Some(bench) => bench,
             None => contest::bench(storage, self.batch)?,
         };
-        let contest = contest::look(storage, &self.tx.config, of, &bench);
+        let rules = (&self.tx.config.domain, self.params.jury.second_seats);
+        let contest = contest::look(storage, rules, of, &bench);
         self.bench = Some(bench);
         contest
     }
@@ -249,7 +255,7 @@ fn advance(
     Ok(moved)
 }
 
-/// The beacon round that the next due sample of a batch waits for, if it is contested and the round is not posted.
+/// The window whose beacon the next due sample of a batch waits for, if it is contested and the beacon is not posted.
 ///
 /// # Errors
 /// Storage cannot be read.
@@ -258,21 +264,23 @@ pub fn waits_for(
     config: &Config,
     id: BatchId,
     from: u32,
-) -> Result<Option<Round>, ContractError> {
+) -> Result<Option<Window>, ContractError> {
     let batch = batch::load(storage, id)?;
     let sample = load(storage, id, from)?;
     let account = epoch::load(storage, &batch.executor, batch.epoch)?;
     if sample.closed.is_some() || account.status.voids_samples() {
         return Ok(None);
     }
-    let tolerance = model::load(storage, &batch.model)?.calibration.probe_tolerance;
-    let quorum = usize::try_from(config.params.jury.quorum).unwrap_or(usize::MAX);
+    let tolerance = model::judging(storage, &batch)?.probe_tolerance;
+    let params = config.params_of(storage, batch.epoch)?;
+    let quorum = usize::try_from(params.jury.quorum).unwrap_or(usize::MAX);
     if Hearing::new(&sample, tolerance).outcome(quorum).is_some() {
         return Ok(None);
     }
     let key = SampleKey { batch: id, draw: from };
-    match contest::look(storage, config, (key, &sample), &contest::bench(storage, &batch)?)? {
-        Contest::Waits { round } => Ok(Some(round)),
+    let rules = (&config.domain, params.jury.second_seats);
+    match contest::look(storage, rules, (key, &sample), &contest::bench(storage, &batch)?)? {
+        Contest::Waits { beacon } => Ok(Some(beacon)),
         Contest::NoSeats | Contest::Jurors(_) => Ok(None),
     }
 }

@@ -1,10 +1,16 @@
 //! What every action knows of the transaction that it is part of.
 
+use std::borrow::Cow;
+
+use assay_common::digest::Domain;
 use assay_common::ids::{Epoch, Window};
-use cosmwasm_std::{Addr, Coin, Env, MessageInfo, Storage, Uint128};
+use assay_common::params::{ClockParams, Params};
+use cosmwasm_std::{Addr, Coin, Env, MessageInfo, Order, Storage, Uint128};
+use cw_storage_plus::Bound;
 
 use crate::error::ContractError;
-use crate::state::{Config, CONFIG};
+use crate::state::{Charter, CHARTER, PAST_PARAMS};
+use crate::versions::{Version, Versions};
 
 /// Sender, funds, time and configuration of one transaction, as plain values.
 pub struct Tx {
@@ -29,8 +35,8 @@ pub struct Time {
 }
 
 impl Time {
-    pub fn new(env: &Env, config: &Config) -> Self {
-        let (now, clock) = (env.block.time.seconds(), &config.params.clock);
+    fn new(env: &Env, clock: &ClockParams) -> Self {
+        let now = env.block.time.seconds();
         let window = clock.window(now);
         Self { now, window, epoch: window.map_or(Epoch(0), |w| clock.epoch(w)) }
     }
@@ -45,19 +51,73 @@ impl Time {
     }
 }
 
+/// Who governs, which contract this is, and the parameters.
+pub struct Config {
+    pub governance: Addr,
+    pub domain: Domain,
+    /// In force now; what was opened earlier has those of [`Config::params_of`] its epoch.
+    pub params: Params,
+    versions: Versions<Params>,
+}
+
+impl Config {
+    /// The configuration of now, and the time.
+    ///
+    /// # Errors
+    /// Storage cannot be read.
+    pub fn load(storage: &dyn Storage, env: &Env) -> Result<(Self, Time), ContractError> {
+        let Charter { governance, domain, params: versions } = CHARTER.load(storage)?;
+        // The clock is the same in all versions.
+        let time = Time::new(env, &versions.current.value.clock);
+        let in_force = versions.of(time.epoch).ok_or(ContractError::ParamsGone { epoch: time.epoch })?;
+        let params = in_force.value.clone();
+        Ok((Self { governance, domain, params, versions }, time))
+    }
+
+    /// The version of an epoch, which holds for ever for what was opened in it.
+    ///
+    /// # Errors
+    /// The epoch is earlier than every stored batch, and the version is not kept any more.
+    pub fn version_of(
+        &self,
+        storage: &dyn Storage,
+        epoch: Epoch,
+    ) -> Result<Cow<'_, Version<Params>>, ContractError> {
+        if let Some(version) = self.versions.of(epoch) {
+            return Ok(Cow::Borrowed(version));
+        }
+        let start = Some(Bound::inclusive(epoch.0));
+        let past = PAST_PARAMS.range(storage, start, None, Order::Ascending).next().transpose()?;
+        past.map(|(_, version)| version)
+            .filter(|version| version.from <= epoch)
+            .map(Cow::Owned)
+            .ok_or(ContractError::ParamsGone { epoch })
+    }
+
+    /// The parameters of an epoch, which hold for ever for what was opened in it.
+    ///
+    /// # Errors
+    /// Those of [`Config::version_of`].
+    pub fn params_of(&self, storage: &dyn Storage, epoch: Epoch) -> Result<Cow<'_, Params>, ContractError> {
+        Ok(match self.version_of(storage, epoch)? {
+            Cow::Borrowed(version) => Cow::Borrowed(&version.value),
+            Cow::Owned(version) => Cow::Owned(version.value),
+        })
+    }
+
+    /// The change that is not in force yet.
+    pub fn pending(&self, now: Epoch) -> Option<&Version<Params>> {
+        self.versions.pending(now)
+    }
+}
+
 impl Tx {
     /// # Errors
     /// Funds of another denomination than the one of the parameters, or of several.
     pub fn new(storage: &dyn Storage, env: &Env, info: MessageInfo) -> Result<Self, ContractError> {
-        let config = CONFIG.load(storage)?;
+        let (config, time) = Config::load(storage, env)?;
         let funds = sum_of(&info.funds, &config.params.denom)?;
-        Ok(Self {
-            sender: info.sender,
-            funds,
-            time: Time::new(env, &config),
-            height: env.block.height,
-            config,
-        })
+        Ok(Self { sender: info.sender, funds, time, height: env.block.height, config })
     }
 
     /// The current window.

@@ -12,7 +12,7 @@ use cw_storage_plus::Bound;
 use crate::error::ContractError;
 use crate::node;
 use crate::state::{Cast, NodeNumber, PageCommitment, COMMITMENTS, SAMPLES, SEATS};
-use crate::tx::Tx;
+use crate::tx::{Config, Tx};
 
 /// Windows after the draw in which commitments are still taken.
 const COMMIT_WINDOWS: u64 = 1;
@@ -45,7 +45,7 @@ pub fn commit(
     if seats == 0 {
         return Err(ContractError::NotAssigned { juror: tx.sender.to_string(), window });
     }
-    let pages = seats.div_ceil(tx.config.params.limits.verdict_page);
+    let pages = seats.div_ceil(page_size(storage, &tx.config, window)?);
     if page >= pages {
         return Err(ContractError::BadPage { page, pages });
     }
@@ -55,6 +55,15 @@ pub fn commit(
     }
     COMMITMENTS.save(storage, key, &PageCommitment { hash, revealed: false })?;
     Ok(Response::new().add_event(Event::VerdictsCommitted { juror: tx.sender.to_string(), window, page }))
+}
+
+/// Verdicts that a page may hold: as it was when its samples were drawn, for the seats were numbered by it.
+///
+/// # Errors
+/// The window is earlier than every stored batch.
+pub fn page_size(storage: &dyn Storage, config: &Config, drawn: Window) -> Result<u32, ContractError> {
+    let epoch = config.params.clock.epoch(drawn);
+    Ok(config.params_of(storage, epoch)?.limits.verdict_page)
 }
 
 /// The page that the sender shows.
@@ -81,7 +90,7 @@ pub fn reveal(
     if now > opens {
         return Err(ContractError::TooLate { window, closes: opens, now });
     }
-    let most = tx.config.params.limits.verdict_page;
+    let most = page_size(storage, &tx.config, window)?;
     let count = u32::try_from(page.verdicts.len()).unwrap_or(u32::MAX);
     if count == 0 || count > most {
         return Err(ContractError::BadVerdictCount { count, most });

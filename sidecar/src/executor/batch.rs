@@ -6,7 +6,9 @@ use std::time::Duration;
 use anyhow::Context;
 use assay_common::event::Event;
 use assay_common::ids::{BatchId, Epoch, ModelDigest, Nonce, SessionId, Window};
-use assay_common::msg::{ClockResponse, ExecuteMsg, ModelResponse, NodeResponse, QueryMsg, SessionResponse};
+use assay_common::msg::{
+    ClockResponse, ExecuteMsg, ModelResponse, NodeResponse, ParamsResponse, QueryMsg, SessionResponse,
+};
 use assay_common::params::Params;
 use cosmwasm_std::Uint128;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +29,6 @@ pub struct Committer {
     pub contract: Contract,
     pub sender: Sender,
     pub inferences: Inferences,
-    pub params: Params,
     pub model: ModelDigest,
     pub config: ExecutorConfig,
     /// Time between two looks at the chain.
@@ -88,6 +89,15 @@ pub async fn land(
     }
 }
 
+fn limits(params: &Params, memory: &Memory, sessions: &[SessionId]) -> Limits {
+    let refusals = sessions.iter().map(|session| memory.refusals(*session)).max().unwrap_or(0);
+    let limits = &params.limits;
+    Limits {
+        claims: limits.claims_per_batch,
+        inferences: (limits.inferences_per_batch >> refusals.min(MAX_HALVINGS)).max(1),
+    }
+}
+
 impl Committer {
     /// Commits until `stop`; what is in flight then is taken up again after the next start.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
@@ -130,9 +140,10 @@ impl Committer {
             return Ok(());
         }
         memory.enter(window);
+        let params = self.params().await?;
         for sessions in memory.next_sessions(self.inferences.waiting_sessions().await?) {
-            let limits = self.limits(memory, &sessions);
-            let Some(batch) = self.plan_among(&sessions, epoch, limits).await? else { continue };
+            let limits = limits(&params, memory, &sessions);
+            let Some(batch) = self.plan_among(&params, &sessions, epoch, limits).await? else { continue };
             memory.tried.extend(batch.claims.iter().map(|claim| claim.session));
             let number = self.inferences.store_batch(&batch).await?;
             tracing::info!(
@@ -144,17 +155,15 @@ impl Committer {
         Ok(())
     }
 
-    fn limits(&self, memory: &Memory, sessions: &[SessionId]) -> Limits {
-        let refusals = sessions.iter().map(|session| memory.refusals(*session)).max().unwrap_or(0);
-        let limits = &self.params.limits;
-        Limits {
-            claims: limits.claims_per_batch,
-            inferences: (limits.inferences_per_batch >> refusals.min(MAX_HALVINGS)).max(1),
-        }
+    /// In force now: they change with an epoch, and a commitment is of the epoch in which it is included.
+    async fn params(&self) -> Result<Params, ChainError> {
+        let params: ParamsResponse = self.contract.query(QueryMsg::Params {}).await?;
+        Ok(params.in_force.params)
     }
 
     async fn plan_among(
         &self,
+        params: &Params,
         sessions: &[SessionId],
         epoch: Epoch,
         limits: Limits,
@@ -171,7 +180,7 @@ impl Committer {
         }
         let marks = offers.iter().map(|offer| offer.session.mark_q32);
         let rate = marks.fold(self.node().await?.rate_q32, u64::max);
-        Ok(plan(self.model, &offers, limits.sampled_at(rate, self.params.jury.max_samples_per_window)))
+        Ok(plan(self.model, &offers, limits.sampled_at(rate, params.jury.max_samples_per_window)))
     }
 
     /// What a session offers; `None` where it has nothing to claim, now or ever.
@@ -253,7 +262,7 @@ impl Committer {
             rate = rate.max(session.mark_q32);
         }
         let count = u32::try_from(count).unwrap_or(u32::MAX);
-        Ok(funding(&self.params, (rate, model.verdict_fee), (fees, count)))
+        Ok(funding(&self.params().await?, (rate, model.verdict_fee), (fees, count)))
     }
 
     async fn node(&self) -> Result<NodeResponse, ChainError> {

@@ -7,7 +7,7 @@ use assay_common::digest::Domain;
 use assay_common::ids::InferenceId;
 use assay_common::msg::{NodeResponse, QueryMsg};
 use assay_common::session::fetch_digest;
-use assay_common::verdict::{AbstainReason, Outcome, UnavailableReason};
+use assay_common::verdict::{Outcome, UnavailableReason};
 use cosmwasm_std::HexBinary;
 use reqwest::{RequestBuilder, Url};
 
@@ -41,9 +41,8 @@ pub enum Answer {
 /// The chain cannot be asked: then it is our outage, and says nothing about the executor.
 pub async fn step(juror: &Juror, job: &Job) -> Result<Next, ChainError> {
     let case = Case::read(&juror.chain, job.seat.key, job.seat.window).await?;
-    let ours = juror.bench.as_ref().is_some_and(|bench| bench.engine.spec().digest() == case.model);
-    if !ours {
-        let outcome = Outcome::Inconclusive { reason: AbstainReason::NoModel };
+    if let Some(reason) = juror.abstains(&case) {
+        let outcome = Outcome::Inconclusive { reason };
         return Ok(Next::Judged { case, outcome, report: None });
     }
     let query = QueryMsg::Node { address: case.executor.clone() };

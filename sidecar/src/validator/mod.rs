@@ -12,16 +12,18 @@ pub mod recompute;
 pub mod submit;
 pub mod watch;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use assay_common::artifact::Commitment;
 use assay_common::ids::{
-    BatchRoot, DrawSeed, InferenceId, ModelDigest, Nonce, RunSeed, SessionId, UserSeed, Window,
+    BatchRoot, Digest, DrawSeed, InferenceId, ModelDigest, Nonce, RunSeed, SessionId, UserSeed, Window,
 };
 use assay_common::judge::Calibration;
 use assay_common::msg::{BatchResponse, QueryMsg, SampleKey, SampleResponse, SessionResponse};
 use assay_common::params::Params;
 use assay_common::session::run_seed;
+use assay_common::verdict::AbstainReason;
 use cosmwasm_std::{HexBinary, Uint128};
 use serde::{Deserialize, Serialize};
 
@@ -46,17 +48,31 @@ pub struct Juror {
 }
 
 impl Juror {
+    /// Why this node cannot judge the case, if it cannot.
+    pub fn abstains(&self, case: &Case) -> Option<AbstainReason> {
+        match &self.bench {
+            Some(bench) if bench.engine.spec().digest() == case.model => {
+                let known = bench.calibrations.contains_key(&case.calibration);
+                (!known).then_some(AbstainReason::NoCalibration)
+            }
+            _ => Some(AbstainReason::NoModel),
+        }
+    }
+
     /// This node's account.
     pub fn address(&self) -> &str {
         self.sender.account().address()
     }
 }
 
+/// What a node can judge by, under the digests that the chain knows.
+pub type Calibrations = BTreeMap<Digest, Calibration>;
+
 /// A model and what its verdicts are compared with.
 #[derive(Clone)]
 pub struct Bench {
     pub engine: Engine,
-    pub calibration: Arc<Calibration>,
+    pub calibrations: Arc<Calibrations>,
     /// What an inference of this model costs on average, as governance has it.
     pub reference_fee: Uint128,
 }
@@ -66,6 +82,8 @@ pub struct Bench {
 pub struct Case {
     pub executor: String,
     pub model: ModelDigest,
+    /// The calibration that judges it.
+    pub calibration: Digest,
     pub root: BatchRoot,
     /// Inferences under the root.
     pub count: u32,
@@ -97,6 +115,7 @@ impl Case {
         Ok(Self {
             executor: batch.executor,
             model: batch.model,
+            calibration: batch.calibration,
             root: batch.root,
             count: batch.count,
             index: sample.index,

@@ -112,7 +112,8 @@ fn decide(juror: &Juror, job: &Job) -> Result<Next, StepError> {
     let (case, evidence) = learnt(job)?;
     let missing = |missing| StepError::Incomplete { state: job.state.name(), missing };
     let measurement = job.measurement.as_ref().ok_or_else(|| missing("the measurement"))?;
-    let Bench { calibration, .. } = juror.bench.as_ref().ok_or_else(|| missing("the model"))?;
+    let Bench { calibrations, .. } = juror.bench.as_ref().ok_or_else(|| missing("the model"))?;
+    let calibration = calibrations.get(&case.calibration).ok_or_else(|| missing("the calibration"))?;
     let (outcome, report) = judge::decide(juror.chain.domain(), case, evidence, measurement, calibration);
     Ok(Next::Judged { case: case.clone(), outcome, report })
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use assay_common::ids::{BatchId, Digest, Epoch, Nonce, Round, SessionId, Window};
 use assay_common::judge::Measurement;
 use assay_common::msg::{
-    BatchResponse, CalibrationRecord, ClaimedRange, ExecuteMsg, ModelResponse, QueryMsg, SampleKey,
-    SessionResponse, SessionStatus,
+    BatchResponse, CalibrationRecord, CalibrationVersion, ClaimedRange, ExecuteMsg, ModelResponse, QueryMsg,
+    SampleKey, SessionResponse, SessionStatus,
 };
 use assay_common::proof::Finding;
 use assay_common::replay::SamplerVersion;
@@ -44,6 +44,8 @@ fn know(suite: &Suite, trial: &Trial, id: BatchId) {
         round: Round(1),
         rate_q32: 1 << 32,
         sampler: SamplerVersion::CURRENT,
+        params: 1,
+        calibration: Digest([0; 32]),
         fees: Uint128::new(20),
         samples: 2,
         drawn: 2,
@@ -71,7 +73,14 @@ fn know(suite: &Suite, trial: &Trial, id: BatchId) {
         model: case.model,
         spec: spec(),
         reference_fee: Uint128::new(10),
-        calibration: CalibrationRecord { digest: Digest([0; 32]), probe_tolerance: 1, bins: Vec::new() },
+        calibration: CalibrationVersion {
+            version: 1,
+            from: Epoch(0),
+            record: CalibrationRecord { digest: Digest([0; 32]), probe_tolerance: 1, bins: Vec::new() },
+        },
+        next_calibration: None,
+        deprecated: false,
+        guardians: Vec::new(),
         verdict_fee: Uint128::one(),
         min_stake: Uint128::one(),
     };

@@ -27,6 +27,7 @@ pub fn case() -> Case {
     Case {
         executor: "wasm1executor".into(),
         model: ModelDigest([1; 32]),
+        calibration: Digest([6; 32]),
         root: BatchRoot([2; 32]),
         count: 4,
         index: 1,

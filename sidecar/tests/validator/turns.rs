@@ -1,7 +1,8 @@
 use std::slice;
 use std::time::Duration;
 
-use assay_common::ids::{BatchId, Epoch, Round};
+use assay_common::ids::{BatchId, Epoch, Round, Window};
+use assay_common::msg::DueBeacon;
 use assay_sidecar::duty::{rank, Item, Turns};
 use tokio::time::Instant;
 
@@ -25,7 +26,8 @@ fn every_node_has_its_own_place_in_each_turn_and_the_first_is_not_always_the_sam
 #[test]
 fn the_turn_depends_on_the_kind_of_the_item_too() {
     let differ = (0..20).any(|n| {
-        let (draw, beacon) = (Item::Draw(BatchId(n)), Item::Beacon(Round(n)));
+        let (draw, beacon) =
+            (Item::Draw(BatchId(n)), Item::Beacon(DueBeacon { window: Window(n), round: Round(n) }));
         rank(&draw, &nodes(), "a") != rank(&beacon, &nodes(), "a")
     });
     assert!(differ);

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use assay_common::event::Event;
 use assay_common::ids::{
-    BatchId, BatchRoot, Epoch, InferenceId, ModelDigest, Nonce, Round, SessionId, UserSeed, Window,
+    BatchId, BatchRoot, Digest, Epoch, InferenceId, ModelDigest, Nonce, Round, SessionId, UserSeed, Window,
 };
 use assay_common::msg::{BatchResponse, QueryMsg, SampleResponse, SessionResponse, SessionStatus};
 use assay_sidecar::store::Store;
@@ -115,6 +115,8 @@ fn sampled(suite: &Suite) {
         epoch: Epoch(3),
         round: Round(1),
         sampler: assay_common::replay::SamplerVersion::CURRENT,
+        params: 1,
+        calibration: Digest([6; 32]),
         rate_q32: 1 << 32,
         fees: Uint128::new(1),
         samples: 1,

@@ -13,28 +13,36 @@ use cw_storage_plus::Bound;
 
 use super::paging;
 use crate::error::ContractError;
-use crate::state::{Batch, Cast, Config, Sample, ASSIGNMENTS, BATCHES, BEACONS, COMMITMENTS, SAMPLES};
-use crate::{contest, node, tally};
+use crate::state::{Batch, Cast, Sample, ASSIGNMENTS, BATCHES, BEACONS, COMMITMENTS, SAMPLES};
+use crate::tx::Config;
+use crate::{beacon, contest, model, node, tally};
 
-pub fn batch(storage: &dyn Storage, id: BatchId) -> Result<BatchResponse, ContractError> {
-    Ok(response(id, crate::batch::load(storage, id)?))
+pub fn batch(storage: &dyn Storage, config: &Config, id: BatchId) -> Result<BatchResponse, ContractError> {
+    response(storage, config, id, crate::batch::load(storage, id)?)
 }
 
 pub fn batches(
     storage: &dyn Storage,
+    config: &Config,
     start_after: Option<BatchId>,
     limit: Option<u32>,
 ) -> Result<Page<BatchResponse, BatchId>, ContractError> {
     let start = start_after.map(|after| Bound::exclusive(after.0));
     let found = BATCHES.range(storage, start, None, Order::Ascending).map(|entry| {
         let (id, batch) = entry?;
-        Ok((BatchId(id), response(BatchId(id), batch)))
+        Ok((BatchId(id), response(storage, config, BatchId(id), batch)?))
     });
     paging::page(found, paging::limit(limit))
 }
 
-fn response(id: BatchId, batch: Batch) -> BatchResponse {
-    BatchResponse {
+fn response(
+    storage: &dyn Storage,
+    config: &Config,
+    id: BatchId,
+    batch: Batch,
+) -> Result<BatchResponse, ContractError> {
+    let calibration = model::judging(storage, &batch)?.digest;
+    Ok(BatchResponse {
         batch: id,
         executor: batch.executor.into_string(),
         model: batch.model,
@@ -43,14 +51,16 @@ fn response(id: BatchId, batch: Batch) -> BatchResponse {
         claims: batch.claims,
         window: batch.window,
         epoch: batch.epoch,
-        round: batch.round,
+        round: beacon::of_window(storage, config, batch.window)?.0,
+        params: config.version_of(storage, batch.epoch)?.number,
+        calibration,
         rate_q32: batch.rate_q32,
         sampler: batch.sampler,
         fees: batch.fees,
         samples: batch.samples,
         drawn: batch.drawn,
         closed: batch.closed,
-    }
+    })
 }
 
 pub fn sample(
@@ -121,9 +131,9 @@ fn probe_seeds(
     (id, batch): (BatchId, &Batch),
     sample: &Sample,
 ) -> Result<Vec<DrawSeed>, ContractError> {
-    let first = BEACONS.may_load(storage, batch.round.0)?;
+    let first = BEACONS.may_load(storage, batch.window.0)?;
     let second = match sample.second {
-        Some(_) => BEACONS.may_load(storage, contest::round(config, sample.window).0)?,
+        Some(_) => BEACONS.may_load(storage, contest::beacon(sample.window).0)?,
         None => None,
     };
     let first = first.map(|randomness| draw::seed(&config.domain, id, &randomness));

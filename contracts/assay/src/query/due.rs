@@ -1,14 +1,14 @@
 //! What anybody may do now to move the protocol on.
 
-use assay_common::ids::{BatchId, Epoch, Round};
-use assay_common::msg::{DueResponse, DueSettle, DueTally};
+use assay_common::ids::{BatchId, Epoch, Window};
+use assay_common::msg::{DueBeacon, DueResponse, DueSettle, DueTally};
 use cosmwasm_std::{Order, Storage};
 use cw_storage_plus::Bound;
 
 use crate::error::ContractError;
-use crate::state::{Config, BEACONS, CONTESTED, UNDRAWN, UNSETTLED, UNTALLIED};
-use crate::tx::Time;
-use crate::{settle, sweep, tally};
+use crate::state::{BEACONS, CONTESTED, UNDRAWN, UNSETTLED, UNTALLIED};
+use crate::tx::{Config, Time};
+use crate::{beacon, pause, settle, sweep, tally};
 
 /// Items of each kind where the query names no limit, and the most that it may name.
 const DEFAULT_LIMIT: u32 = 10;
@@ -24,18 +24,19 @@ pub fn due(
 ) -> Result<DueResponse, ContractError> {
     let limit = usize::try_from(limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT)).unwrap_or(usize::MAX);
     let mut due = DueResponse::default();
-    beacons_and_draws(storage, config, time.now, limit, &mut due)?;
+    beacons_and_draws(storage, (config, time.now), limit, &mut due)?;
     tallies(storage, config, time, limit, &mut due)?;
-    due.settlements = settlements(storage, time, limit)?;
+    if pause::paused(storage, time.now)?.is_none() {
+        due.settlements = settlements(storage, time, limit)?;
+    }
     due.sweep = sweep::is_due(storage, &config.params, time.epoch)?;
     Ok(due)
 }
 
-/// Rounds that undrawn batches wait for, in order: the round itself is due, or the draws that it allows.
+/// Windows whose beacon undrawn batches wait for, in order: the beacon itself is due, or the draws that it allows.
 fn beacons_and_draws(
     storage: &dyn Storage,
-    config: &Config,
-    now: u64,
+    (config, now): (&Config, u64),
     limit: usize,
     due: &mut DueResponse,
 ) -> Result<(), ContractError> {
@@ -43,19 +44,20 @@ fn beacons_and_draws(
     for _ in 0..MAX_SCAN {
         let start = Some(Bound::inclusive((next, 0)));
         let first = UNDRAWN.keys(storage, start, None, Order::Ascending).next().transpose()?;
-        let Some((round, _)) = first else { break };
-        if config.params.beacon.time(Round(round)) > now {
+        let Some(window) = first.map(|(window, _)| Window(window)) else { break };
+        let (round, schedule) = beacon::of_window(storage, config, window)?;
+        if schedule.time(round) > now {
             break;
         }
-        if BEACONS.has(storage, round) {
+        if BEACONS.has(storage, window.0) {
             let wanted = limit.saturating_sub(due.draws.len());
-            for batch in UNDRAWN.prefix(round).keys(storage, None, None, Order::Ascending).take(wanted) {
+            for batch in UNDRAWN.prefix(window.0).keys(storage, None, None, Order::Ascending).take(wanted) {
                 due.draws.push(BatchId(batch?));
             }
         } else if due.beacons.len() < limit {
-            due.beacons.push(Round(round));
+            due.beacons.push(DueBeacon { window, round });
         }
-        next = round.saturating_add(1);
+        next = window.next().0;
     }
     Ok(())
 }
@@ -76,8 +78,12 @@ fn tallies(
         let batch = BatchId(batch);
         match tally::waits_for(storage, config, batch, from)? {
             None => add(&mut due.tallies, DueTally { batch, from }),
-            Some(round) if config.params.beacon.time(round) <= time.now => due.beacons.push(round),
-            Some(_) => {}
+            Some(window) => {
+                let (round, schedule) = beacon::of_window(storage, config, window)?;
+                if schedule.time(round) <= time.now {
+                    due.beacons.push(DueBeacon { window, round });
+                }
+            }
         }
     }
     let second = CONTESTED.range(storage, None, end, Order::Ascending);

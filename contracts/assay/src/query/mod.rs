@@ -4,9 +4,10 @@ mod batches;
 mod due;
 mod nodes;
 mod paging;
+mod params;
 mod sessions;
 
-use assay_common::ids::{Epoch, Round};
+use assay_common::ids::{Epoch, Window};
 use assay_common::msg::{
     BeaconResponse, ClaimableResponse, ClockResponse, EpochResponse, FraudCommitmentResponse, PoolsResponse,
     QueryMsg,
@@ -15,9 +16,9 @@ use assay_common::proof::Accusation;
 use cosmwasm_std::{to_json_binary, Addr, Binary, Deps, Env, Storage};
 
 use crate::error::ContractError;
-use crate::state::{ExecutorEpoch, BEACONS, CONFIG, POOLS};
-use crate::tx::Time;
-use crate::{claim, epoch, model, node, proof};
+use crate::state::{ExecutorEpoch, BEACONS, POOLS};
+use crate::tx::{Config, Time};
+use crate::{claim, epoch, proof};
 
 /// Answers a query as JSON.
 ///
@@ -25,33 +26,31 @@ use crate::{claim, epoch, model, node, proof};
 /// What is asked for does not exist, or an address cannot be one.
 pub fn answer(deps: Deps, env: &Env, msg: QueryMsg) -> Result<Binary, ContractError> {
     let storage = deps.storage;
-    let config = CONFIG.load(storage)?;
-    let now = Time::new(env, &config).epoch;
+    let (config, time) = Config::load(storage, env)?;
+    let at = (&config, time);
     let address = |text: &str| deps.api.addr_validate(text);
     let json = match msg {
-        QueryMsg::Params {} => to_json_binary(&config.params),
-        QueryMsg::Clock {} => to_json_binary(&clock(Time::new(env, &config))),
+        QueryMsg::Params {} => to_json_binary(&params::params(storage, &config, time.epoch)?),
+        QueryMsg::ParamsOf { epoch } => to_json_binary(&params::params_of(storage, &config, epoch)?),
+        QueryMsg::ValidateParams { patch } => to_json_binary(&params::validate(deps.api, at, &patch)),
+        QueryMsg::Pause {} => to_json_binary(&params::pause(storage, time.now)?),
+        QueryMsg::Clock {} => to_json_binary(&clock(time)),
         QueryMsg::Pools {} => to_json_binary(&PoolsResponse::from(POOLS.load(storage)?)),
-        QueryMsg::Model { model } => {
-            to_json_binary(&nodes::model(&config, model, model::load(storage, &model)?))
-        }
+        QueryMsg::Model { model } => to_json_binary(&nodes::model(storage, at, model)?),
         QueryMsg::Models { start_after, limit } => {
-            to_json_binary(&nodes::models(storage, &config, start_after, limit)?)
+            to_json_binary(&nodes::models(storage, at, start_after, limit)?)
         }
-        QueryMsg::Node { address: node } => {
-            let node = address(&node)?;
-            to_json_binary(&nodes::node(&config, &node, node::load(storage, &node)?))
-        }
+        QueryMsg::Node { address: of } => to_json_binary(&nodes::node(storage, at, &address(&of)?)?),
         QueryMsg::Nodes { start_after, limit } => {
-            to_json_binary(&nodes::nodes(storage, &config, start_after, limit)?)
+            to_json_binary(&nodes::nodes(storage, at, start_after, limit)?)
         }
-        QueryMsg::Session { session } => to_json_binary(&sessions::session(storage, now, session)?),
+        QueryMsg::Session { session } => to_json_binary(&sessions::session(storage, time.epoch, session)?),
         QueryMsg::Sessions { start_after, limit } => {
-            to_json_binary(&sessions::sessions(storage, now, start_after, limit)?)
+            to_json_binary(&sessions::sessions(storage, time.epoch, start_after, limit)?)
         }
-        QueryMsg::Batch { batch } => to_json_binary(&batches::batch(storage, batch)?),
+        QueryMsg::Batch { batch } => to_json_binary(&batches::batch(storage, &config, batch)?),
         QueryMsg::Batches { start_after, limit } => {
-            to_json_binary(&batches::batches(storage, start_after, limit)?)
+            to_json_binary(&batches::batches(storage, &config, start_after, limit)?)
         }
         QueryMsg::Sample { batch, draw } => to_json_binary(&batches::sample(storage, &config, batch, draw)?),
         QueryMsg::Samples { batch, start_after, limit } => {
@@ -74,17 +73,15 @@ pub fn answer(deps: Deps, env: &Env, msg: QueryMsg) -> Result<Binary, ContractEr
             to_json_binary(&account(&executor, epoch, epoch::load(storage, &executor, epoch)?))
         }
         QueryMsg::FraudCommitment { accuser, hash } => {
-            let height = proof::committed(storage, Time::new(env, &config).epoch, &address(&accuser)?, hash)?;
+            let height = proof::committed(storage, time.epoch, &address(&accuser)?, hash)?;
             to_json_binary(&FraudCommitmentResponse { height: height.map(|(_, height)| height) })
         }
         QueryMsg::Epochs { executor, start_after, limit } => {
             to_json_binary(&nodes::epochs(storage, &address(&executor)?, start_after, limit)?)
         }
         QueryMsg::Claimable { address: of } => to_json_binary(&claimable(storage, &address(&of)?)?),
-        QueryMsg::Beacon { round } => to_json_binary(&beacon(storage, round)?),
-        QueryMsg::Due { limit } => {
-            to_json_binary(&due::due(storage, &config, Time::new(env, &config), limit)?)
-        }
+        QueryMsg::Beacon { window } => to_json_binary(&beacon(storage, &config, window)?),
+        QueryMsg::Due { limit } => to_json_binary(&due::due(storage, &config, time, limit)?),
     };
     Ok(json?)
 }
@@ -97,8 +94,9 @@ fn claimable(storage: &dyn Storage, address: &Addr) -> Result<ClaimableResponse,
     Ok(ClaimableResponse { amount: claim::earned(storage, address)? })
 }
 
-fn beacon(storage: &dyn Storage, round: Round) -> Result<BeaconResponse, ContractError> {
-    Ok(BeaconResponse { randomness: BEACONS.may_load(storage, round.0)? })
+fn beacon(storage: &dyn Storage, config: &Config, window: Window) -> Result<BeaconResponse, ContractError> {
+    let (round, _) = crate::beacon::of_window(storage, config, window)?;
+    Ok(BeaconResponse { round, randomness: BEACONS.may_load(storage, window.0)? })
 }
 
 fn account(executor: &Addr, epoch: Epoch, account: ExecutorEpoch) -> EpochResponse {

@@ -2,42 +2,79 @@
 
 use assay_common::ids::{Epoch, ModelDigest};
 use assay_common::msg::{
-    EpochResponse, EvidenceResponse, ModelResponse, NodeResponse, Page, UnbondingResponse,
+    CalibrationRecord, CalibrationVersion, EpochResponse, EvidenceResponse, ModelResponse, NodeResponse,
+    Page, UnbondingResponse,
 };
 use cosmwasm_std::{Addr, Order, Storage};
 use cw_storage_plus::Bound;
 
 use super::paging;
 use crate::error::ContractError;
-use crate::state::{Config, Model, Node, Unbonding, EPOCHS, MODELS, NODES};
+use crate::state::{Model, Node, Unbonding, EPOCHS, MODELS, NODES};
+use crate::tx::{Config, Time};
+use crate::versions::Version;
+use crate::{guardian, model, pause};
 
-pub fn model(config: &Config, digest: ModelDigest, model: Model) -> ModelResponse {
-    let Model { spec, reference_fee, calibration } = model;
-    ModelResponse {
+pub fn model(
+    storage: &dyn Storage,
+    at: (&Config, Time),
+    digest: ModelDigest,
+) -> Result<ModelResponse, ContractError> {
+    model_response(storage, at, digest, model::load(storage, &digest)?)
+}
+
+fn model_response(
+    storage: &dyn Storage,
+    (config, time): (&Config, Time),
+    digest: ModelDigest,
+    model: Model,
+) -> Result<ModelResponse, ContractError> {
+    let in_force = calibration(&model::calibration_of(storage, &model, time.epoch)?);
+    let Model { spec, reference_fee, calibrations, deprecated, guardians } = model;
+    Ok(ModelResponse {
         model: digest,
         spec,
         reference_fee,
-        calibration,
+        calibration: in_force,
+        next_calibration: calibrations.pending(time.epoch).map(calibration),
+        deprecated,
+        guardians: guardian::addresses(storage, &guardians)?,
         verdict_fee: config.params.verdict_fee(reference_fee),
         min_stake: config.params.min_stake(reference_fee),
-    }
+    })
+}
+
+fn calibration(version: &Version<CalibrationRecord>) -> CalibrationVersion {
+    CalibrationVersion { version: version.number, from: version.from, record: version.value.clone() }
 }
 
 pub fn models(
     storage: &dyn Storage,
-    config: &Config,
+    at: (&Config, Time),
     start_after: Option<ModelDigest>,
     limit: Option<u32>,
 ) -> Result<Page<ModelResponse, ModelDigest>, ContractError> {
     let start = start_after.map(|after| Bound::exclusive(after.0));
     let found = MODELS.range(storage, start, None, Order::Ascending).map(|entry| {
         let (digest, found) = entry?;
-        Ok((ModelDigest(digest), model(config, ModelDigest(digest), found)))
+        Ok((ModelDigest(digest), model_response(storage, at, ModelDigest(digest), found)?))
     });
     paging::page(found, paging::limit(limit))
 }
 
-pub fn node(config: &Config, address: &Addr, node: Node) -> NodeResponse {
+pub fn node(
+    storage: &dyn Storage,
+    (config, time): (&Config, Time),
+    address: &Addr,
+) -> Result<NodeResponse, ContractError> {
+    let frozen = pause::frozen(storage, time.now)?;
+    Ok(node_response(config, frozen, address, crate::node::load(storage, address)?))
+}
+
+/// `frozen` is the seconds of all pauses so far: what is released by the clock that stands still is so much later.
+fn node_response(config: &Config, frozen: u64, address: &Addr, node: Node) -> NodeResponse {
+    let unbonding =
+        |Unbonding { amount, release }| UnbondingResponse { amount, release: release.saturating_add(frozen) };
     NodeResponse {
         address: address.to_string(),
         models: node.models,
@@ -50,22 +87,18 @@ pub fn node(config: &Config, address: &Addr, node: Node) -> NodeResponse {
     }
 }
 
-fn unbonding(part: Unbonding) -> UnbondingResponse {
-    let Unbonding { amount, release } = part;
-    UnbondingResponse { amount, release }
-}
-
 pub fn nodes(
     storage: &dyn Storage,
-    config: &Config,
+    (config, time): (&Config, Time),
     start_after: Option<String>,
     limit: Option<u32>,
 ) -> Result<Page<NodeResponse, String>, ContractError> {
+    let frozen = pause::frozen(storage, time.now)?;
     let after = start_after.map(Addr::unchecked);
     let start = after.as_ref().map(Bound::exclusive);
     let found = NODES.range(storage, start, None, Order::Ascending).map(|entry| {
         let (address, found) = entry?;
-        Ok((address.to_string(), node(config, &address, found)))
+        Ok((address.to_string(), node_response(config, frozen, &address, found)))
     });
     paging::page(found, paging::limit(limit))
 }

@@ -1,4 +1,4 @@
-use assay_common::ids::{Randomness, Round};
+use assay_common::ids::{Epoch, Randomness, Round, Window};
 use assay_common::msg::{BeaconResponse, ExecuteMsg, QueryMsg};
 use assay_contract::error::ContractError;
 use cosmwasm_std::HexBinary;
@@ -6,38 +6,62 @@ use cosmwasm_std::HexBinary;
 use crate::suite::*;
 
 #[test]
-fn a_signed_round_of_a_window_is_stored_once() {
+fn the_beacon_of_a_window_is_stored_once() {
     let mut suite = Suite::new();
-    let (sender, round) = (suite.requester.clone(), suite.round(0));
+    let (sender, window) = (suite.requester.clone(), Window(0));
     suite.at_window(1);
     suite.post_beacon(0);
-    let stored: BeaconResponse = suite.query(&QueryMsg::Beacon { round });
-    assert!(stored.randomness.is_some());
+    let stored: BeaconResponse = suite.query(&QueryMsg::Beacon { window });
+    assert_eq!((stored.round, stored.randomness.is_some()), (suite.round(0), true));
     let msg = suite.posting(0);
-    suite.refused(&sender, &msg, 0, ContractError::BeaconKnown { round });
-    let other: BeaconResponse = suite.query(&QueryMsg::Beacon { round: suite.round(1) });
-    assert_eq!(other.randomness, None);
+    suite.refused(&sender, &msg, 0, ContractError::BeaconKnown { window });
+    let other: BeaconResponse = suite.query(&QueryMsg::Beacon { window: Window(1) });
+    assert_eq!((other.round, other.randomness), (suite.round(1), None));
 }
 
 #[test]
-fn only_rounds_that_draw_for_a_window_are_taken() {
+fn only_the_round_that_draws_for_the_window_is_taken() {
+    let mut suite = Suite::new();
+    let (sender, window) = (suite.requester.clone(), Window(7));
+    suite.at_window(8);
+    let round = suite.round(7);
+    for other in [0, 1, round.0 - 1, round.0 + 1, suite.round(6).0, u64::MAX] {
+        let msg = ExecuteMsg::PostBeacon { window, signature: suite.beacon.sign(Round(other)) };
+        suite.refused(&sender, &msg, 0, ContractError::BadSignature { window, round });
+    }
+    suite.post_beacon(7);
+}
+
+#[test]
+fn a_beacon_that_is_out_before_the_chains_clock_says_so_closes_its_window_to_commitments() {
+    let mut suite = Suite::new();
+    let (executor, window) = (suite.nodes[0].clone(), Window(1));
+    let session = suite.open_session(&executor, 50 * FEE);
+    suite.at_window(1);
+    suite.post_beacon(1);
+    let msg = suite.committing(vec![suite.claim(session, 4)]);
+    suite.refused(&executor, &msg, 0, ContractError::DrawKnown { window });
+    suite.at_window(2);
+    suite.accepted(&executor, &msg, 0);
+}
+
+#[test]
+fn the_beacon_of_an_epoch_that_has_not_begun_is_refused() {
     let mut suite = Suite::new();
     let sender = suite.requester.clone();
-    let due = suite.round(0).0;
-    for number in [0, 1, due - 1, due + 1, due + 9, u64::MAX] {
-        let round = Round(number);
-        let msg = ExecuteMsg::PostBeacon { round, signature: suite.beacon.sign(round) };
-        suite.refused(&sender, &msg, 0, ContractError::NotABeaconRound { round });
-    }
-    for window in [0, 1, 7, 1_000] {
-        suite.post_beacon(window);
+    suite.at_window(5);
+    for (window, epoch) in [(6, 1), (12, 2)] {
+        let msg = suite.posting(window);
+        let (window, epoch, now) = (Window(window), Epoch(epoch), Epoch(0));
+        suite.refused(&sender, &msg, 0, ContractError::EpochNotBegun { window, epoch, now });
     }
 }
 
 #[test]
 fn a_round_that_the_beacon_did_not_sign_is_refused() {
     let mut suite = Suite::new();
-    let (sender, round) = (suite.requester.clone(), suite.round(0));
+    let (sender, window, round) = (suite.requester.clone(), Window(0), suite.round(0));
+    suite.at_window(1);
     let good = suite.beacon.sign(round).to_vec();
     let mut bad: Vec<Vec<u8>> = vec![
         Beacon::new(2).sign(round).to_vec(),
@@ -53,8 +77,8 @@ fn a_round_that_the_beacon_did_not_sign_is_refused() {
         bad.push(flipped);
     }
     for signature in bad {
-        let msg = ExecuteMsg::PostBeacon { round, signature: signature.into() };
-        suite.refused(&sender, &msg, 0, ContractError::BadSignature { round });
+        let msg = ExecuteMsg::PostBeacon { window, signature: signature.into() };
+        suite.refused(&sender, &msg, 0, ContractError::BadSignature { window, round });
     }
 }
 
@@ -75,9 +99,10 @@ fn a_real_round_of_quicknet_verifies_and_gives_its_published_randomness() {
     let mut suite = Suite::empty(params);
     suite.at_window(1);
     let sender = suite.requester.clone();
-    let round = Round(1_000);
-    let msg = ExecuteMsg::PostBeacon { round, signature: HexBinary::from_hex(signature).unwrap() };
+    let window = Window(0);
+    let msg = ExecuteMsg::PostBeacon { window, signature: HexBinary::from_hex(signature).unwrap() };
     suite.accepted(&sender, &msg, 0);
-    let stored: BeaconResponse = suite.query(&QueryMsg::Beacon { round });
+    let stored: BeaconResponse = suite.query(&QueryMsg::Beacon { window });
+    assert_eq!(stored.round, Round(1_000));
     assert_eq!(stored.randomness, Some(randomness.parse::<Randomness>().unwrap()));
 }

@@ -1,7 +1,7 @@
 //! The second level of a jury: who sits on it, how it ends, who pays for it; and what laziness, silence and absence cost.
 
 use assay_common::ids::{BatchId, Epoch, Window};
-use assay_common::msg::{ExecuteMsg, NodeResponse, QueryMsg, SampleKey, SampleResponse};
+use assay_common::msg::{DueBeacon, ExecuteMsg, NodeResponse, QueryMsg, SampleKey, SampleResponse};
 use assay_common::probe::PROBES;
 use assay_common::verdict::{
     FailReason, FinalOutcome, InvalidReason, OpenReason, Outcome, UnavailableReason, VerdictPage,
@@ -39,10 +39,10 @@ fn contested(suite: &mut Suite, batch: BatchId, mind: [Option<Outcome>; 3]) {
         mind[place]
     });
     suite.at_window(4);
-    let waits = ContractError::BeaconMissing { batch, round: suite.round(3) };
+    let waits = ContractError::BeaconMissing { batch, window: Window(3) };
     let sender = suite.requester.clone();
     suite.refused(&sender, &ExecuteMsg::Tally { batch, from: 0, limit: 100 }, 0, waits);
-    assert_eq!(suite.due().beacons, [suite.round(3)]);
+    assert_eq!(suite.due().beacons, [DueBeacon { window: Window(3), round: suite.round(3) }]);
     suite.post_beacon(3);
     suite.tally(batch, 0, 100);
 }

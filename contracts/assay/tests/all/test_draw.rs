@@ -24,9 +24,10 @@ fn a_draw_waits_for_the_batchs_beacon() {
     let (mut suite, batch) = committed(12);
     let sender = suite.requester.clone();
     let msg = ExecuteMsg::Draw { batch, limit: 5 };
-    suite.refused(&sender, &msg, 0, ContractError::BeaconMissing { batch, round: suite.round(0) });
-    suite.post_beacon(1); // a later round draws nothing earlier
-    suite.refused(&sender, &msg, 0, ContractError::BeaconMissing { batch, round: suite.round(0) });
+    suite.refused(&sender, &msg, 0, ContractError::BeaconMissing { batch, window: Window(0) });
+    suite.at_window(2);
+    suite.post_beacon(1); // a later beacon draws nothing earlier
+    suite.refused(&sender, &msg, 0, ContractError::BeaconMissing { batch, window: Window(0) });
     suite.post_beacon(0);
     suite.accepted(&sender, &msg, 0);
 }

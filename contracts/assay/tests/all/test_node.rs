@@ -4,7 +4,7 @@ use assay_common::ids::{Epoch, ModelDigest};
 use assay_common::msg::{ExecuteMsg, NodeResponse, QueryMsg};
 use assay_common::params::MAX_NODES_PER_MODEL;
 use assay_contract::error::ContractError;
-use assay_contract::state::NodeNumber;
+use assay_contract::state::{NodeNumber, TABLES};
 use assay_contract::table::{self, StakeTable};
 use cosmwasm_std::testing::MockStorage;
 use cosmwasm_std::Uint128;
@@ -165,7 +165,9 @@ proptest! {
         for (step, who, stake) in changes {
             epoch += step;
             let node = NodeNumber(who.into());
-            table::set(&mut storage, &model, Epoch(epoch), node, stake.into()).unwrap();
+            let table = table::in_force(&storage, &model, Epoch(epoch)).unwrap();
+            let table = table.with(&model, node, stake.into()).unwrap();
+            TABLES.save(&mut storage, (&model.0, epoch), &table).unwrap();
             stakes.insert(node, stake);
             stakes.retain(|_, stake| *stake > 0);
             let table = table::in_force(&storage, &model, Epoch(epoch)).unwrap();

@@ -1,9 +1,8 @@
 use assay_common::ids::{BatchId, Epoch, SessionId, Window};
 use assay_common::msg::{
-    AssignedPage, BatchResponse, ClockResponse, DueSettle, DueTally, EpochResponse, ExecuteMsg,
-    ModelResponse, NodeResponse, Page, QueryMsg, SampleKey, SessionResponse,
+    AssignedPage, BatchResponse, ClockResponse, DueBeacon, DueSettle, DueTally, EpochResponse, ExecuteMsg,
+    ModelResponse, NodeResponse, Page, ParamsResponse, ParamsVersion, QueryMsg, SampleKey, SessionResponse,
 };
-use assay_common::params::Params;
 use assay_contract::error::ContractError;
 use serde::de::DeserializeOwned;
 
@@ -22,7 +21,9 @@ fn the_clock_and_the_parameters_are_as_they_were_set() {
     suite.at_window(13);
     let clock: ClockResponse = suite.query(&QueryMsg::Clock {});
     assert_eq!((clock.window, clock.epoch), (Some(Window(13)), Some(Epoch(2))));
-    assert_eq!(suite.query::<Params>(&QueryMsg::Params {}), local_params());
+    let params: ParamsResponse = suite.query(&QueryMsg::Params {});
+    let expected = ParamsVersion { version: 1, from: Epoch(0), params: local_params() };
+    assert_eq!(params, ParamsResponse { in_force: expected, pending: None });
 }
 
 #[test]
@@ -160,7 +161,7 @@ fn what_is_due_leads_from_the_commitment_to_the_payment() {
     suite.at_seconds(START + 11); // window 0 is over, its beacon's delay is not
     assert_eq!(suite.due(), Default::default());
     suite.at_seconds(START + 12);
-    assert_eq!(suite.due().beacons, [suite.round(0)]);
+    assert_eq!(suite.due().beacons, [DueBeacon { window: Window(0), round: suite.round(0) }]);
     suite.post_beacon(0);
     let due = suite.due();
     assert_eq!((due.beacons, due.draws), (vec![], batches.clone()));

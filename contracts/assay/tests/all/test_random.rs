@@ -3,8 +3,8 @@
 
 use assay_common::ids::{BatchId, Epoch, SessionId};
 use assay_common::msg::{
-    BatchResponse, EpochResponse, EpochStatus, ExecuteMsg, NodeResponse, QueryMsg, SessionResponse,
-    SessionStatus,
+    BatchResponse, DueBeacon, EpochResponse, EpochStatus, ExecuteMsg, NodeResponse, QueryMsg,
+    SessionResponse, SessionStatus,
 };
 use assay_common::verdict::{AbstainReason, Outcome, UnavailableReason, VerdictPage};
 use cosmwasm_std::Addr;
@@ -69,8 +69,23 @@ enum Step {
         part: u128,
         how: usize,
     },
+    /// Governance changes something in flight.
+    Govern {
+        what: usize,
+        ahead: u64,
+    },
     Due,
 }
+
+/// Changes that a sound set of parameters allows, of what batches and epochs in flight must not feel.
+const PATCHES: [&str; 6] = [
+    r#"{"jury": {"quorum": 3}}"#,
+    r#"{"jury": {"seats": 2, "quorum": 2, "min_others_to_commit": 2}}"#,
+    r#"{"jury": {"seats": 3, "min_others_to_commit": 3}, "fees": {"verdict_ppm": 31313, "reserve_ppm": 0}}"#,
+    r#"{"fees": {"slash_ppm": 1000000}, "evidence": {"false_forfeit_one_in": "1000000"}}"#,
+    r#"{"limits": {"verdict_page": 1}}"#,
+    r#"{"limits": {"verdict_page": 7}, "reputation": {"base_rate_ppm": 500000}}"#,
+];
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
@@ -89,6 +104,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (1u64..12).prop_map(|session| Step::Close { session }),
         6 => (0usize..5, prop_oneof![Just(7u128), Just(100), Just(200), 0u128..300], 0usize..4)
             .prop_map(|(node, part, how)| Step::Stake { node, part, how }),
+        2 => (0usize..9, 0u64..3).prop_map(|(what, ahead)| Step::Govern { what, ahead }),
         6 => Just(Step::Due),
     ]
 }
@@ -178,6 +194,7 @@ impl World {
                 self.send(&node, &ExecuteMsg::Claim {}, 0);
             }
             Step::Due => self.cranks(),
+            Step::Govern { what, ahead } => self.govern(what, ahead),
             Step::TopUp { session, funds } => {
                 self.send(&anyone, &ExecuteMsg::TopUp { session: SessionId(session) }, funds);
             }
@@ -205,6 +222,20 @@ impl World {
         let unbonding = nodes.iter().flat_map(|node| &node.unbonding).map(|part| part.amount.u128());
         let held = nodes.iter().map(|node| node.stake.u128()).chain(unbonding).sum::<u128>();
         assert_eq!(held, self.suite.pools().stakes.u128());
+    }
+
+    fn govern(&mut self, what: usize, ahead: u64) {
+        let msg = match PATCHES.get(what) {
+            Some(json) => ExecuteMsg::UpdateParams {
+                patch: serde_json::from_str(json).unwrap(),
+                epoch: Epoch(self.window / 6 + ahead),
+            },
+            None if what.is_multiple_of(3) => ExecuteMsg::Pause {},
+            None if what % 3 == 1 => ExecuteMsg::Unpause {},
+            None => ExecuteMsg::CancelParams {},
+        };
+        let governance = self.suite.governance.clone();
+        self.send(&governance, &msg, 0);
     }
 
     fn commit(&mut self, session: SessionId, more: u64, funds: u128) {
@@ -244,9 +275,9 @@ impl World {
     fn cranks(&mut self) {
         let anyone = self.suite.requester.clone();
         let due = self.suite.due();
-        for round in due.beacons {
+        for DueBeacon { window, round } in due.beacons {
             let signature = self.suite.beacon.sign(round);
-            self.suite.accepted(&anyone, &ExecuteMsg::PostBeacon { round, signature }, 0);
+            self.suite.accepted(&anyone, &ExecuteMsg::PostBeacon { window, signature }, 0);
         }
         for batch in due.draws {
             self.suite.accepted(&anyone, &ExecuteMsg::Draw { batch, limit: 5 }, 0);
@@ -266,6 +297,7 @@ impl World {
 
     /// With nobody left to act but the cranks, everything comes to its end and only known purposes hold money.
     fn wind_down(&mut self) {
+        self.govern(7, 0); // payouts are open again
         for _ in 0..200 {
             self.window += 1;
             self.suite.at_window(self.window);

@@ -105,6 +105,6 @@ pub fn chain() -> (Chain, Counter) {
 }
 
 pub fn contract() -> Box<dyn Contract<Empty>> {
-    use assay_contract::contract::{execute, instantiate, query};
-    Box::new(ContractWrapper::new(execute, instantiate, query))
+    use assay_contract::contract::{execute, instantiate, migrate, query};
+    Box::new(ContractWrapper::new(execute, instantiate, query).with_migrate(migrate))
 }

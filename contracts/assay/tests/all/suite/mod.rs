@@ -22,7 +22,7 @@ use assay_common::probe::PROBES;
 use assay_common::session::{voucher_digest, ModelSpec, NumericScheme};
 use assay_common::verdict::{InvalidReason, Outcome, Score, Verdict, VerdictPage};
 use assay_contract::error::ContractError;
-use cosmwasm_std::{coins, Addr, HexBinary, Timestamp, Uint128};
+use cosmwasm_std::{coins, Addr, HexBinary, Order, Storage, Timestamp, Uint128};
 use cw_multi_test::{AppResponse, Executor};
 use k256::ecdsa::signature::hazmat::PrehashSigner;
 use k256::ecdsa::{Signature, SigningKey};
@@ -164,6 +164,24 @@ impl Suite {
         suite
     }
 
+    /// The usual four nodes, with a contract that holds `state` and the money that it speaks of, in epoch 2.
+    pub fn adopt(state: &dyn Storage) -> Self {
+        let mut suite = Self::empty(local_params());
+        suite.model = spec("model").digest();
+        suite.nodes = (0..4).map(|number| suite.account(&format!("node{number}"))).collect();
+        let contract = suite.contract.clone();
+        let mut storage = suite.app.contract_storage_mut(&contract);
+        for (key, value) in state.range(None, None, Order::Ascending) {
+            storage.set(&key, &value);
+        }
+        drop(storage);
+        let pools = suite.pools();
+        suite.mint(&contract, pools.held().u128());
+        suite.minted += pools.burned.u128();
+        suite.at_epoch(2);
+        suite
+    }
+
     /// A new account with a purse.
     pub fn account(&mut self, name: &str) -> Addr {
         let address = self.app.api().addr_make(name);
@@ -172,11 +190,14 @@ impl Suite {
     }
 
     fn endow(&mut self, address: &Addr) {
-        let mint =
-            cw_multi_test::BankSudo::Mint { to_address: address.to_string(), amount: coins(PURSE, DENOM) };
-        self.app.sudo(mint.into()).expect("the bank mints");
-        self.minted += PURSE;
+        self.mint(address, PURSE);
         self.accounts += 1;
+    }
+
+    fn mint(&mut self, to: &Addr, amount: u128) {
+        let mint = cw_multi_test::BankSudo::Mint { to_address: to.to_string(), amount: coins(amount, DENOM) };
+        self.app.sudo(mint.into()).expect("the bank mints");
+        self.minted += amount;
     }
 
     pub fn domain(&self) -> Domain {

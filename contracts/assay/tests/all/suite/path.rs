@@ -21,7 +21,7 @@ impl Suite {
 
     pub fn posting(&self, window: u64) -> ExecuteMsg {
         let round = self.round(window);
-        ExecuteMsg::PostBeacon { round, signature: self.beacon.sign(round) }
+        ExecuteMsg::PostBeacon { window: Window(window), signature: self.beacon.sign(round) }
     }
 
     pub fn post_beacon(&mut self, window: u64) {
