@@ -6,6 +6,7 @@ use anyhow::Result;
 use assay_common::event::Event;
 use assay_common::ids::{Epoch, Window};
 use assay_sidecar::chain::Chain;
+use serde::Serialize;
 
 /// One page of one juror's verdicts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,12 +25,23 @@ pub struct Settlement {
     pub reward: u128,
 }
 
+/// A field that governance changed, from an epoch on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ParamChange {
+    pub version: u32,
+    pub epoch: Epoch,
+    pub field: String,
+    pub before: String,
+    pub after: String,
+}
+
 /// Every block up to `height`, read.
 #[derive(Default)]
 pub struct History {
     height: u64,
     pub reveals: BTreeMap<VerdictPageId, u32>,
     pub settlements: BTreeMap<(String, Epoch), Settlement>,
+    pub param_changes: Vec<ParamChange>,
 }
 
 impl History {
@@ -67,6 +79,15 @@ impl History {
                     reward: reward.u128(),
                 };
                 self.settlements.insert((executor.clone(), *epoch), settlement);
+            }
+            Event::ParamChanged { version, epoch, field, before, after } => {
+                self.param_changes.push(ParamChange {
+                    version: *version,
+                    epoch: *epoch,
+                    field: field.clone(),
+                    before: before.clone(),
+                    after: after.clone(),
+                });
             }
             _ => {}
         }

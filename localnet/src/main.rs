@@ -15,6 +15,7 @@ mod parts;
 mod preset;
 mod process;
 mod prompts;
+mod reform;
 mod requests;
 mod rundir;
 mod scenario;

@@ -13,11 +13,11 @@ use crate::beacon::now;
 use crate::cheat::Cheat;
 use crate::history::{History, Settlement, VerdictPageId};
 use crate::parts::Parts;
-use crate::requests;
 use crate::setup::{self, Net, Wish};
 use crate::standing::Standing;
 use crate::summary::{Killed, Seen, Stopped, Summary};
 use crate::table::{thousands, Screen};
+use crate::{reform, requests};
 
 const TICK: Duration = Duration::from_millis(500);
 /// Ticks between two looks at the nodes' standing, which cost a dozen queries.
@@ -51,15 +51,16 @@ pub async fn run(options: &Options, parts: &Parts, dir: &Path) -> Result<()> {
     let wait = schedule.asks(schedule.first, 0).saturating_sub(now()?);
     screen.say(&format!("ready after {} s; questions begin in {wait} s", begin.elapsed().as_secs()));
 
-    let asking = requests::start(customers, schedule);
+    let tasks = requests::start(customers, schedule);
     let mut run = Run {
         net,
         screen,
-        asking,
+        tasks,
         history: History::default(),
         standings: Vec::new(),
         fate: None,
         must_stop: options.stop_validator,
+        disturbed: false,
         stopped: None,
     };
     let fate = options.kill.as_deref();
@@ -83,13 +84,15 @@ pub async fn run(options: &Options, parts: &Parts, dir: &Path) -> Result<()> {
 struct Run {
     net: Net,
     screen: Screen,
-    asking: JoinSet<Result<()>>,
+    tasks: JoinSet<Result<()>>,
     history: History,
     standings: Vec<Standing>,
     /// The verdicts whose juror was killed before it could reveal them.
     fate: Option<VerdictPageId>,
-    /// Whether a validator is still to be killed.
+    /// Whether a validator is to be killed.
     must_stop: bool,
+    /// Whether jurors have begun, and what is to happen while they work has.
+    disturbed: bool,
     stopped: Option<Stopped>,
 }
 
@@ -123,8 +126,8 @@ impl Run {
         for node in &mut self.net.nodes {
             node.check_alive()?;
         }
-        while let Some(ended) = self.asking.try_join_next() {
-            ended.context("a task of the requester has panicked")??;
+        while let Some(ended) = self.tasks.try_join_next() {
+            ended.context("a task of the scenario has panicked")??;
         }
         Ok(())
     }
@@ -143,13 +146,16 @@ impl Run {
                         "{name} is killed between its commitment and its reveal of window {window}, and started again"
                     ));
                 }
-                Event::Drawn { .. } if self.must_stop => self.stop_validator().await?,
                 Event::FraudProven { executor, epoch, finding, accuser, .. } => {
                     let (accuser, executor) = (self.name(accuser), self.name(executor));
                     self.screen.say(&format!(
                         "{accuser} proves on chain that {executor} commits a fraud in epoch {epoch}: {finding}"
                     ));
                 }
+                Event::Drawn { .. } if !self.disturbed => self.disturb().await?,
+                Event::ParamChanged { epoch, field, before, after, .. } => self.screen.say(&format!(
+                    "the gov module changes {field} from {before} to {after}, from epoch {epoch} on"
+                )),
                 Event::Settled { executor, epoch, .. } => {
                     let settlement = self.history.settlements.get(&(executor.clone(), *epoch)).cloned();
                     if let Some(settlement) = settlement {
@@ -162,9 +168,19 @@ impl Run {
         Ok(())
     }
 
+    /// What happens to the network while jurors work, early in the first epoch.
+    async fn disturb(&mut self) -> Result<()> {
+        self.disturbed = true;
+        if self.must_stop {
+            self.stop_validator().await?;
+        }
+        let next = self.net.schedule.first.next();
+        self.tasks.spawn(reform::make(self.net.governance.clone(), next));
+        Ok(())
+    }
+
     async fn stop_validator(&mut self) -> Result<()> {
         let validator = self.net.network.stop_first().await?;
-        self.must_stop = false;
         // Of four nodes on four validators or more, each has another for its first choice.
         let used_by = self.net.nodes[0].name;
         self.screen

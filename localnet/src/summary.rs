@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use assay_common::ids::Epoch;
-use assay_common::msg::EpochStatus;
+use assay_common::msg::{EpochStatus, ParamsResponse, QueryMsg};
 use assay_common::proof::Accusation;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::deploy;
-use crate::history::{History, VerdictPageId};
+use crate::history::{History, ParamChange, VerdictPageId};
 use crate::money::{Conservation, SessionBooks};
 use crate::preset;
 use crate::setup::Net;
@@ -90,6 +90,10 @@ pub struct ChainSummary {
     /// Address of the gov module.
     pub governance: String,
     pub contract_admin: String,
+    /// What governance changed while the network worked.
+    pub param_changes: Vec<ParamChange>,
+    /// Version of the parameters in force at the end.
+    pub params_in_force: u32,
 }
 
 /// A validator that was killed while the network worked.
@@ -133,6 +137,7 @@ pub struct Seen<'a> {
 
 impl Summary {
     pub async fn collect(net: &Net, standings: &[Standing], seen: Seen<'_>) -> Result<Self> {
+        let params: ParamsResponse = net.chain.query(&QueryMsg::Params {}).await?;
         let mut healths = Vec::with_capacity(net.nodes.len());
         for node in &net.nodes {
             healths.push(node.health().await.with_context(|| format!("{} is not healthy", node.name))?);
@@ -161,6 +166,8 @@ impl Summary {
                 stopped: seen.stopped,
                 governance: net.governance.address().to_owned(),
                 contract_admin: deploy::admin(&net.chain).await?,
+                param_changes: seen.history.param_changes.clone(),
+                params_in_force: params.in_force.version,
             },
             conservation: Conservation::read(&net.chain, net.supply_at_genesis).await?,
             refunds: SessionBooks::read_all(&net.chain, standings, deposit).await?,

@@ -66,6 +66,11 @@ fn number(record: &Value, field: &str) -> u64 {
     record[field].as_u64().unwrap_or_else(|| panic!("{field} is no number in {record}"))
 }
 
+fn text_number(record: &Value, field: &str) -> u64 {
+    let text = record[field].as_str().unwrap_or_else(|| panic!("{field} is no text in {record}"));
+    text.parse().unwrap_or_else(|_| panic!("{field} is no number in {record}"))
+}
+
 /// An honest node has been checked enough, is found honest, and is paid to the last unit.
 fn assert_honest(run: &Run, name: &str) {
     for record in run.records(name) {
@@ -144,6 +149,17 @@ fn a_quantised_model_forfeits_while_a_killed_juror_reveals_once_and_the_honest_a
 
     let chain = &run.summary["chain"];
     assert_eq!(chain["contract_admin"], chain["governance"], "the gov module is not the contract's admin");
+    let changes = chain["param_changes"].as_array().expect("changes");
+    assert_eq!(changes.len(), 1, "{chain}");
+    assert_eq!(changes[0]["field"], "reputation.step_ppm", "{chain}");
+    assert_eq!(changes[0]["version"], chain["params_in_force"], "{chain}");
+    // The first epoch is settled under the parameters that it was opened under, the second under the new ones.
+    for name in HONEST {
+        let grown: Vec<u64> =
+            run.records(name).into_iter().map(|record| number(record, "reputation_ppm")).collect();
+        let steps = ["before", "after"].map(|step| text_number(&changes[0], step));
+        assert_eq!(grown, [steps[0], steps[0] + steps[1]], "{name}");
+    }
 
     let killed = &run.summary["killed"];
     assert_eq!(killed["node"], "birch", "nobody was killed between commitment and reveal");
