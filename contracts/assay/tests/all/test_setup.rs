@@ -33,6 +33,22 @@ fn every_broken_parameter_is_named() {
 }
 
 #[test]
+fn what_can_be_accused_is_kept() {
+    let mut params = local_params();
+    // Epochs of 60 s: five are as long as the fraud window, which begins with the end of a batch's window.
+    params.fraud.window_seconds = 300;
+    params.limits.kept_epochs = 5;
+    let ContractError::BadParams { broken } = refusal(params.clone(), &[]) else { panic!("another error") };
+    let named = broken.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(
+        named,
+        ["limits.kept_epochs is 5: longer than fraud.window_seconds: what can be accused is kept"]
+    );
+    params.limits.kept_epochs = 6;
+    params.check().unwrap();
+}
+
+#[test]
 fn a_beacon_key_that_is_no_point_of_the_group_is_refused() {
     let mut bent = Beacon::new(1).public_key().to_vec();
     bent[95] ^= 1;

@@ -14,11 +14,12 @@ use crate::suite::*;
 
 const SWEEP: ExecuteMsg = ExecuteMsg::Sweep { limit: 50 };
 
-/// A network whose results stay for so many epochs. Nobody earns trust in it, so everything is checked, and stakes survive
-/// many slashes.
+/// A network whose results stay for so many epochs, of which three are the fewest that the shortest fraud window allows.
+/// Nobody earns trust in it, so everything is checked, and stakes survive many slashes.
 fn keeping(epochs: u32) -> Suite {
     let params = |p: &mut Params| {
         p.limits.kept_epochs = epochs;
+        p.fraud.window_seconds = 120;
         p.reputation.min_checked = 1_000;
     };
     Suite::builder().stake(60 * MIN_STAKE).params(params).build()
@@ -106,18 +107,18 @@ fn the_state_after_300_epochs_is_that_after_30() {
 
 #[test]
 fn what_is_settled_stays_readable_for_the_epochs_that_it_is_kept() {
-    let mut suite = keeping(2);
+    let mut suite = keeping(3);
     let (anyone, executor) = (suite.requester.clone(), suite.nodes[0].clone());
     live(&mut suite, 0, VALID);
     let nothing = |epoch| ContractError::NothingToSweep { epoch: Epoch(epoch) };
-    for epoch in [1, 2] {
+    for epoch in [1, 2, 3] {
         suite.at_epoch(epoch);
         suite.refused(&anyone, &SWEEP, 0, nothing(epoch));
     }
-    suite.at_epoch(3);
+    suite.at_epoch(4);
     assert!(suite.try_query::<BatchResponse>(&QueryMsg::Batch { batch: BatchId(1) }).is_ok());
     sweep(&mut suite);
-    suite.refused(&anyone, &SWEEP, 0, nothing(3));
+    suite.refused(&anyone, &SWEEP, 0, nothing(4));
     let batch = BatchId(1);
     assert!(suite.try_query::<BatchResponse>(&QueryMsg::Batch { batch }).is_err());
     assert!(suite.try_query::<SampleResponse>(&QueryMsg::Sample { batch, draw: 0 }).is_err());
@@ -131,7 +132,7 @@ fn what_is_settled_stays_readable_for_the_epochs_that_it_is_kept() {
 
 #[test]
 fn nothing_goes_that_is_not_judged_and_settled() {
-    let mut suite = keeping(1);
+    let mut suite = keeping(3);
     let (anyone, executor) = (suite.requester.clone(), suite.nodes[0].clone());
     let session = suite.open_session(&executor, 50 * FEE);
     let claim = suite.claim(session, 4);
@@ -174,7 +175,7 @@ fn a_session_that_is_over_is_paid_out_by_the_sweep_and_kept_as_long_as_its_infer
 /// A session that lives longer than the accounts of the epochs that it paid in.
 #[test]
 fn an_account_that_owes_a_refund_stays_and_one_that_does_not_is_no_obstacle() {
-    let mut suite = keeping(1);
+    let mut suite = keeping(3);
     let executor = suite.nodes[0].clone();
     let (paid, owed) = (suite.open_session(&executor, 50 * FEE), suite.open_session(&executor, 50 * FEE));
     let claim = suite.claim(paid, 4);
@@ -205,7 +206,7 @@ fn an_account_that_owes_a_refund_stays_and_one_that_does_not_is_no_obstacle() {
 #[test]
 fn pages_of_any_size_sweep_alike() {
     let run = |limit: u32| {
-        let mut suite = keeping(1);
+        let mut suite = keeping(3);
         for epoch in 0..3 {
             live(&mut suite, epoch, VALID);
             add_stake(&mut suite);
