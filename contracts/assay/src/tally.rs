@@ -111,16 +111,17 @@ impl Tally<'_> {
         mut sample: Sample,
     ) -> Result<(), ContractError> {
         let key = SampleKey { batch: self.id, draw: number };
+        let hearing = Hearing::new(&sample, self.tolerance);
         if self.account.status.voids_samples() {
             self.purse.void()?;
-            let closed = Hearing::new(&sample, self.tolerance).closed(FinalOutcome::Void);
+            let closed = hearing.closed(FinalOutcome::Void);
             return self.close(storage, key, sample, closed);
         }
         let quorum = usize::try_from(self.params.jury.quorum).unwrap_or(usize::MAX);
-        let outcome = match Hearing::new(&sample, self.tolerance).outcome(quorum) {
+        let outcome = match hearing.outcome(quorum) {
             Some(outcome) => outcome,
             None => match self.look(storage, (key, &sample))? {
-                Contest::NoSeats => Hearing::new(&sample, self.tolerance).outcome_without_second(),
+                Contest::NoSeats => hearing.outcome_without_second(),
                 Contest::Waits { beacon } => {
                     self.left.entry(sample.window).or_insert((number, beacon));
                     return Ok(());
@@ -128,7 +129,6 @@ impl Tally<'_> {
                 Contest::Jurors(jurors) => return self.contest(storage, key, &mut sample, jurors),
             },
         };
-        let hearing = Hearing::new(&sample, self.tolerance);
         self.purse.close(storage, &mut self.account, (&sample, &hearing, outcome))?;
         let closed = hearing.closed(outcome);
         self.close(storage, key, sample, closed)
