@@ -3,7 +3,7 @@
 use assay_common::digest::Domain;
 use assay_common::draw::sample_count;
 use assay_common::event::Event;
-use assay_common::ids::{BatchId, BatchRoot, Epoch, ModelDigest, SessionId};
+use assay_common::ids::{BatchId, BatchRoot, Epoch, ModelDigest, SessionId, Window};
 use assay_common::msg::{Claim, ClaimedRange};
 use assay_common::replay::SamplerVersion;
 use assay_common::session::voucher_digest;
@@ -17,7 +17,7 @@ use crate::state::{
     SESSIONS, UNDRAWN, UNSETTLED,
 };
 use crate::tx::Tx;
-use crate::{model, node, session, table};
+use crate::{model, node, pause, session, table};
 
 /// What an executor commits to.
 pub struct Commitment {
@@ -94,6 +94,7 @@ pub fn commit(
         epoch,
         rate_q32,
         sampler: SamplerVersion::CURRENT,
+        accusable: accusable(storage, tx, window)?,
         fees: claimed.fees,
         verdict_fee: params.verdict_fee(reference_fee),
         seats: params.jury.seats,
@@ -114,6 +115,15 @@ pub fn commit(
     POOLS.save(storage, &held)?;
     store(storage, id, &batch)?;
     Ok(Response::new().add_event(committed(id, batch)))
+}
+
+/// The end of the fraud window: what is left of the batch's window, then the time for proofs, on the clock that stands still in
+/// every pause.
+fn accusable(storage: &dyn Storage, tx: &Tx, window: Window) -> Result<u64, ContractError> {
+    let params = &tx.config.params;
+    let left = params.clock.end(window).saturating_sub(tx.time.now);
+    let seconds = left.saturating_add(u64::from(params.fraud.window_seconds));
+    Ok(pause::running(storage, tx.time.now)?.saturating_add(seconds))
 }
 
 fn check_others(

@@ -230,7 +230,7 @@ pub enum ContractError {
     FraudNotCommitted { accuser: String, hash: Digest },
     #[error("{hash} was committed to in block {height}, and can be shown in the next one at the earliest")]
     FraudTooEarly { hash: Digest, height: u64 },
-    #[error("batch {batch} could be accused until {until} seconds since 1970, now is {now}")]
+    #[error("batch {batch} could be accused until second {until} of the clock that stands still in pauses, now is {now}")]
     FraudWindowOver { batch: BatchId, until: u64, now: u64 },
     #[error("batch {batch} has {count} leaves, there is no leaf {index}")]
     NoSuchLeaf { batch: BatchId, index: u32, count: u32 },

@@ -148,10 +148,8 @@ fn open_commitment(
 
 fn accused(storage: &dyn Storage, tx: &Tx, id: BatchId, index: u32) -> Result<Accused, ContractError> {
     let batch = batch::load(storage, id)?;
-    let params = tx.config.params_of(storage, batch.epoch)?;
     // Slashes stand still during a pause, so the time for them does too.
-    let (now, end) = (pause::running(storage, tx.time.now)?, params.clock.end(batch.window));
-    let until = end.saturating_add(u64::from(params.fraud.window_seconds));
+    let (now, until) = (pause::running(storage, tx.time.now)?, batch.accusable);
     if now > until {
         return Err(ContractError::FraudWindowOver { batch: id, until, now });
     }

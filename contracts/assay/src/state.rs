@@ -118,6 +118,8 @@ pub struct Batch {
     pub epoch: Epoch,
     pub rate_q32: u64,
     pub sampler: SamplerVersion,
+    /// The last second in which it can be accused, by the clock of [`crate::pause::running`].
+    pub accusable: u64,
     pub fees: Uint128,
     /// Pay of one verdict, and seats of a jury, as paid for at the commitment.
     pub verdict_fee: Uint128,

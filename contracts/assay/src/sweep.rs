@@ -18,8 +18,8 @@ use crate::state::{
     Batch, Sample, AGENDA, ASSIGNMENTS, BATCHES, BEACONS, COMMITMENTS, EPOCHS, EPOCH_BATCHES,
     FRAUD_COMMITMENTS, SAMPLES, SEATS, SESSIONS, TABLES, UNDRAWN, UNSETTLED,
 };
-use crate::tx::Tx;
-use crate::{close, draw, packed};
+use crate::tx::{Time, Tx};
+use crate::{close, draw, packed, pause};
 
 /// Items of one Sweep: of fifty samples with 21 seats each at most a thousand pages of seats are written.
 pub const MAX_ITEMS: u32 = 50;
@@ -91,8 +91,8 @@ pub fn sweep(storage: &mut dyn Storage, tx: &Tx, limit: u32) -> Result<Response,
 ///
 /// # Errors
 /// Storage cannot be read.
-pub fn is_due(storage: &dyn Storage, params: &Params, now: Epoch) -> Result<bool, ContractError> {
-    Ok(first_final(storage, params, now)?.is_some() || !due(storage, now, 1)?.is_empty())
+pub fn is_due(storage: &dyn Storage, params: &Params, time: Time) -> Result<bool, ContractError> {
+    Ok(first_final(storage, params, time)?.is_some() || !due(storage, time.epoch, 1)?.is_empty())
 }
 
 fn due(storage: &dyn Storage, now: Epoch, limit: u32) -> Result<Vec<(Epoch, Item)>, ContractError> {
@@ -108,19 +108,22 @@ fn due(storage: &dyn Storage, now: Epoch, limit: u32) -> Result<Vec<(Epoch, Item
 }
 
 fn final_batch(storage: &dyn Storage, tx: &Tx) -> Result<Option<(BatchId, Batch)>, ContractError> {
-    first_final(storage, &tx.config.params, tx.time.epoch)
+    first_final(storage, &tx.config.params, tx.time)
 }
 
-/// The oldest batch, if it is final: wholly judged, its epoch settled and kept long enough.
+/// The oldest batch, if it is final: wholly judged, its epoch settled and kept long enough, and nobody can accuse it any more;
+/// pauses make the fraud window longer, but not the epochs.
 fn first_final(
     storage: &dyn Storage,
     params: &Params,
-    now: Epoch,
+    time: Time,
 ) -> Result<Option<(BatchId, Batch)>, ContractError> {
     let Some((id, batch)) = oldest_batch(storage)? else { return Ok(None) };
     let judged = batch.drawn == batch.samples && batch.closed == batch.samples;
     let unsettled = UNSETTLED.has(storage, (batch.epoch.0, &batch.executor));
-    let done = judged && !unsettled && now >= kept_until(params, batch.epoch);
+    let kept =
+        time.epoch < kept_until(params, batch.epoch) || pause::running(storage, time.now)? <= batch.accusable;
+    let done = judged && !unsettled && !kept;
     Ok(done.then_some((id, batch)))
 }
 
@@ -237,7 +240,7 @@ fn look_at(
     }
 }
 
-/// A session stays for as long as its inferences may be contested: their seeds follow from it.
+/// A session stays for as long as its inferences may be contested or accused: their seeds follow from it.
 fn look_at_session(
     storage: &mut dyn Storage,
     tx: &Tx,
@@ -247,6 +250,9 @@ fn look_at_session(
     let Some(session) = SESSIONS.may_load(storage, id.0)? else { return Ok(None) };
     let last = kept_until(&tx.config.params, session.closes);
     match session.status {
+        SessionStatus::Closed if oldest_batch(storage)?.is_some_and(|(_, b)| b.epoch <= session.closes) => {
+            Ok(Some(last.max(tx.time.epoch.next())))
+        }
         SessionStatus::Closed if tx.time.epoch >= last => {
             SESSIONS.remove(storage, id.0);
             Ok(None)

@@ -29,7 +29,7 @@ pub fn due(
     if pause::paused(storage, time.now)?.is_none() {
         due.settlements = settlements(storage, time, limit)?;
     }
-    due.sweep = sweep::is_due(storage, &config.params, time.epoch)?;
+    due.sweep = sweep::is_due(storage, &config.params, time)?;
     Ok(due)
 }
 

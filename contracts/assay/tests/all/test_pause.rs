@@ -1,6 +1,7 @@
 //! Pause: payouts, withdrawals and slashes wait, for a while and not for ever.
 
-use assay_common::msg::{EpochStatus, ExecuteMsg, NodeResponse, PauseResponse, QueryMsg};
+use assay_common::ids::SessionId;
+use assay_common::msg::{BatchResponse, EpochStatus, ExecuteMsg, NodeResponse, PauseResponse, QueryMsg};
 use assay_contract::error::ContractError;
 
 use crate::suite::*;
@@ -107,4 +108,50 @@ fn the_clock_of_releases_stands_still_in_every_pause_and_runs_between_them() {
     govern(&mut suite, &ExecuteMsg::Unpause {});
     suite.at_seconds(paused_at + 17 * DAY);
     assert_eq!(pause(&suite).running, running + 8 * DAY);
+}
+
+/// Two pauses within one fraud window and one before it, and results that are kept for less time than all of it takes.
+#[test]
+fn every_pause_within_the_fraud_window_extends_it_and_none_before_it_does() {
+    let mut suite = Suite::builder()
+        .params(|p| {
+            (p.clock.window_seconds, p.clock.windows_per_epoch) = (3_600, 24);
+            p.limits.unbonding_seconds = 200_000;
+            (p.fraud.window_seconds, p.limits.kept_epochs) = (10 * 24 * 3_600, 11);
+        })
+        .build();
+    let (executor, accuser) = (suite.nodes[0].clone(), suite.account("accuser"));
+    govern(&mut suite, &ExecuteMsg::Pause {});
+    suite.at_seconds(START + 5 + 2 * DAY);
+    govern(&mut suite, &ExecuteMsg::Unpause {});
+    suite.at_epoch(9);
+    let committed = suite.commit_answers(&executor, 2, |seed, number| {
+        let mut artifact = honest_answer(seed, number);
+        tamper(&mut artifact, 1, swap_token);
+        artifact
+    });
+    let (session, requester) = (SessionId(1), suite.requester.clone());
+    suite.accepted(&requester, &ExecuteMsg::CloseSession { session }, 0);
+    govern(&mut suite, &ExecuteMsg::Pause {});
+    suite.judge(9 * 24, &[committed.batch], &honest);
+    suite.at_epoch(16);
+    suite.settle(&executor, 9, 200);
+    suite.at_epoch(23);
+    govern(&mut suite, &ExecuteMsg::Pause {});
+    // The batch's window ends an hour after it began; then ten days, and twice seven that do not count.
+    let until = START + 3_600 + (9 + 10 + 14) * DAY;
+    suite.at_epoch(32);
+    while suite.due().sweep {
+        suite.accepted(&accuser, &ExecuteMsg::Sweep { limit: 50 }, 0);
+    }
+    let (batch, proof) = (committed.batch, committed.proof(0, 1));
+    suite.at_seconds(until + 1);
+    let error = suite.prove(&accuser, &proof).unwrap_err();
+    assert!(error.contains("could be accused until"), "{error}");
+    suite.at_seconds(until);
+    let response = suite.accepted(&accuser, &proving(&proof), 0);
+    assert_eq!(attribute(&response, "assay_slashed", "amount"), SLASH.to_string());
+    suite.at_seconds(until + 1);
+    suite.accepted(&accuser, &ExecuteMsg::Sweep { limit: 50 }, 0);
+    assert!(suite.try_query::<BatchResponse>(&QueryMsg::Batch { batch }).is_err());
 }
