@@ -9,19 +9,17 @@
 //! keeps less than its minimum waits for them too.
 
 use assay_common::event::Event;
-use assay_common::ids::{BatchId, Epoch, Window};
+use assay_common::ids::{Epoch, Window};
 use assay_common::reputation::Reputation;
 use cosmwasm_std::{coins, Addr, BankMsg, Order, Response, Storage, Uint128};
 
 use crate::error::ContractError;
-use crate::state::{Node, Unbonding, CONTESTED, EPOCHS, NODES, POOLS, UNSETTLED, UNTALLIED};
+use crate::state::{Node, Unbonding, CONTESTED_DRAWN, EPOCHS, NODES, POOLS, UNSETTLED, UNTALLIED};
 use crate::tx::Tx;
-use crate::{node, pause, tally, verdicts};
+use crate::{node, pause, verdicts};
 
 /// Parts of one stake that may be unbonding at once: a slash and a Withdraw look at each. The Cosmos SDK's number.
 pub const MAX_UNBONDINGS: usize = 7;
-/// Lists of contested samples that a Withdraw looks at, one for each batch and window.
-const MAX_CONTESTS: usize = 20;
 
 impl Node {
     /// # Errors
@@ -166,32 +164,16 @@ fn previous(storage: &dyn Storage, executor: &Addr, epoch: Epoch) -> Result<Opti
 }
 
 /// A seat may cost its juror only once it has committed to a verdict: all samples drawn up to the last window for which it
-/// did must be closed. Anybody can close them by a Tally, the leaving juror too.
+/// did must be closed. Anybody can close them by a Tally, the leaving juror too. What is drawn later keeps nobody.
 fn check_seats(storage: &dyn Storage, tx: &Tx, node: &Node) -> Result<(), ContractError> {
     let Some(last) = verdicts::last_window(storage, node.number)? else { return Ok(()) };
-    let first_open = UNTALLIED.keys(storage, None, None, Order::Ascending).next().transpose()?;
-    let first_open = first_open.map(|(window, _)| Window(window)).into_iter();
-    match first_open.chain(contested(storage)?).find(|window| *window <= last) {
+    let untallied = UNTALLIED.keys(storage, None, None, Order::Ascending).next().transpose()?;
+    let contested = CONTESTED_DRAWN.keys(storage, None, None, Order::Ascending).next().transpose()?;
+    let open = untallied.into_iter().chain(contested).map(|(window, _)| Window(window)).min();
+    match open.filter(|window| *window <= last) {
         Some(window) => Err(ContractError::OpenSeats { juror: tx.sender.to_string(), window }),
         None => Ok(()),
     }
-}
-
-/// The windows in which the contested samples that are still open were first drawn; of [`MAX_CONTESTS`] lists of them at
-/// most, and then window 0, as if the rest were as old as can be.
-fn contested(storage: &dyn Storage) -> Result<Vec<Window>, ContractError> {
-    let mut windows = Vec::new();
-    for (seen, entry) in CONTESTED.range(storage, None, None, Order::Ascending).enumerate() {
-        let ((_, batch), draws) = entry?;
-        if seen == MAX_CONTESTS {
-            windows.push(Window(0));
-            break;
-        }
-        for draw in draws {
-            windows.push(tally::load(storage, BatchId(batch), draw)?.window);
-        }
-    }
-    Ok(windows)
 }
 
 /// What a slash took in an epoch, from a node that had (bonded, unbonding) before.

@@ -306,3 +306,6 @@ pub const UNTALLIED: Packed<(u64, u64), u32> = Packed::new("untallied");
 pub const CONTESTED: Packed<(u64, u64), Vec<u32>> = Packed::new("contested");
 /// Holds (epoch, executor) while that account is open.
 pub const UNSETTLED: Packed<(u64, &Addr), bool> = Packed::new("unsettled");
+/// Maps (window, batch) to how many of the batch's samples that were first drawn in that window have a second level and are not
+/// closed; none is 0.
+pub const CONTESTED_DRAWN: Packed<(u64, u64), u32> = Packed::new("contested_drawn");

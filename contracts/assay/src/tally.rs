@@ -16,8 +16,8 @@ use crate::pools;
 use crate::purse::Purse;
 use crate::seating::Seating;
 use crate::state::{
-    Batch, Closed, ExecutorEpoch, NodeNumber, Sample, BATCHES, CLAIMABLE, CONTESTED, EPOCHS, POOLS, SAMPLES,
-    UNTALLIED,
+    Batch, Closed, ExecutorEpoch, NodeNumber, Sample, BATCHES, CLAIMABLE, CONTESTED, CONTESTED_DRAWN, EPOCHS,
+    POOLS, SAMPLES, UNTALLIED,
 };
 use crate::tx::{Config, Tx};
 use crate::{batch, draw, epoch, model, node};
@@ -158,6 +158,9 @@ impl Tally<'_> {
         let mut draws = CONTESTED.may_load(storage, index)?.unwrap_or_default();
         draws.push(key.draw);
         CONTESTED.save(storage, index, &draws)?;
+        let drawn = (sample.window.0, key.batch.0);
+        let open = CONTESTED_DRAWN.may_load(storage, drawn)?.unwrap_or(0);
+        CONTESTED_DRAWN.save(storage, drawn, &open.saturating_add(1))?;
         self.events.push(contest::contested(key, self.batch, self.seating.window(), seats));
         Ok(())
     }
@@ -171,7 +174,7 @@ impl Tally<'_> {
     ) -> Result<(), ContractError> {
         sample.closed = Some(closed);
         if let Some(second) = sample.second {
-            judged(storage, second.window, key)?;
+            judged(storage, (sample.window, second.window), key)?;
         }
         SAMPLES.save(storage, (key.batch.0, key.draw), &sample)?;
         count(&mut self.account.closed, &closed.outcome);
@@ -210,9 +213,18 @@ fn count(tallies: &mut Tallies, outcome: &FinalOutcome) {
     *count = count.saturating_add(1);
 }
 
-/// Takes a sample out of the list of those whose second level is under way.
-fn judged(storage: &mut dyn Storage, window: Window, key: SampleKey) -> Result<(), ContractError> {
-    let index = (window.0, key.batch.0);
+/// Takes a sample out of the list of those whose second level is under way, and out of their number.
+fn judged(
+    storage: &mut dyn Storage,
+    (first, second): (Window, Window),
+    key: SampleKey,
+) -> Result<(), ContractError> {
+    let drawn = (first.0, key.batch.0);
+    match CONTESTED_DRAWN.may_load(storage, drawn)?.unwrap_or(0).saturating_sub(1) {
+        0 => CONTESTED_DRAWN.remove(storage, drawn),
+        open => CONTESTED_DRAWN.save(storage, drawn, &open)?,
+    }
+    let index = (second.0, key.batch.0);
     let mut draws = CONTESTED.may_load(storage, index)?.unwrap_or_default();
     draws.retain(|draw| *draw != key.draw);
     if draws.is_empty() {

@@ -205,6 +205,42 @@ fn a_juror_that_leaves_waits_until_what_it_judged_is_closed() {
     assert_eq!(attribute(&response, "assay_withdrawn", "left"), "true");
 }
 
+/// Who has judged a contested sample waits for its end, and for nobody else's: there may always be some that are contested.
+#[test]
+fn a_juror_that_leaves_waits_for_its_own_contested_samples_and_not_for_those_drawn_later() {
+    let mut suite = Suite::builder().nodes(6).params(|p| p.jury.second_seats = 4).build();
+    let (leaving, executor) = (suite.nodes[1].clone(), suite.nodes[0].clone());
+    let dissent = |sample: &SampleResponse, juror: &Addr| {
+        Some(if sample.seats[0].juror == juror.as_str() { REPLAY } else { VALID })
+    };
+    let (_, own) = committed(&mut suite, 0, 6);
+    suite.draw_and_reveal(0, &[own], &dissent);
+    suite.accepted(&leaving, &unbonding(2 * MIN_STAKE), 0);
+    suite.at_window(4);
+    suite.post_beacon(3);
+    suite.tally(own, 0, 100);
+    suite.at_window(65);
+    let session = suite.open_session(&executor, 25 * FEE);
+    let later: Vec<BatchId> = (1..=25)
+        .map(|nonce| {
+            let claim = suite.claim(session, nonce);
+            suite.commit_batch(&executor, vec![claim], 0)
+        })
+        .collect();
+    suite.draw_and_reveal(65, &later, &dissent);
+    suite.at_window(69);
+    suite.post_beacon(68);
+    for batch in &later {
+        suite.tally(*batch, 0, 1);
+    }
+    assert!(later.iter().all(|batch| suite.samples(*batch)[0].second.is_some()));
+    let expected = ContractError::OpenSeats { juror: leaving.to_string(), window: Window(1) };
+    suite.refused(&leaving, &WITHDRAW, 0, expected);
+    suite.tally_rest(own);
+    let response = suite.accepted(&leaving, &WITHDRAW, 0);
+    assert_eq!(attribute(&response, "assay_withdrawn", "left"), "true");
+}
+
 /// The attack of its name.
 #[test]
 fn unbonding_before_judgement_does_not_save_the_stake() {
