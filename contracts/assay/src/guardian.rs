@@ -5,7 +5,7 @@ use assay_common::ids::ModelDigest;
 use cosmwasm_std::{Api, Response, Storage, Uint128};
 
 use crate::error::ContractError;
-use crate::state::{Model, NodeNumber, MODELS, TABLES};
+use crate::state::{Model, NodeNumber, MODELS};
 use crate::table::{self, StakeTable};
 use crate::tx::Tx;
 use crate::{model, node};
@@ -29,14 +29,14 @@ pub fn set(
     known.guardians = after;
     MODELS.save(storage, digest.0, &known)?;
     let from_epoch = tx.time.next_table();
-    let mut table = table::in_force(storage, &digest, from_epoch)?;
-    // Who is a guardian no more sits by its stake, like everybody.
-    for number in before.iter().filter(|number| !known.guardians.contains(number)) {
-        let weight = weight(storage, tx, &known, *number)?;
-        table = table.with(&digest, *number, weight)?;
-    }
-    let table = seat(storage, tx, &known, table, None)?;
-    TABLES.save(storage, (&digest.0, from_epoch.0), &table)?;
+    table::change(storage, tx, &digest, |storage, mut table| {
+        // Who is a guardian no more sits by its stake, like everybody.
+        for number in before.iter().filter(|number| !known.guardians.contains(number)) {
+            let weight = weight(storage, tx, &known, *number)?;
+            table = table.with(&digest, *number, weight)?;
+        }
+        seat(storage, tx, &known, table, None).map(Some)
+    })?;
     Ok(Response::new().add_event(Event::GuardiansSet {
         model: digest,
         before: addresses(storage, &before)?.join(","),
@@ -101,7 +101,7 @@ pub fn seat(
     Ok(table)
 }
 
-/// What a node sits by on the model's juries: its stake, if that is enough, it serves the model and is not benched.
+/// What a node of this number sits by on the model's juries; nothing, if it does not serve the model any more.
 fn weight(
     storage: &dyn Storage,
     tx: &Tx,
@@ -110,6 +110,5 @@ fn weight(
 ) -> Result<Uint128, ContractError> {
     let node = node::load(storage, &node::address(storage, number)?)?;
     let serves = node.models.contains(&model.spec.digest());
-    let enough = node.stake >= tx.config.params.min_stake(model.reference_fee);
-    Ok(if serves && enough && !node.benched { node.stake } else { Uint128::zero() })
+    Ok(if serves { node::weight(&tx.config.params, model, &node) } else { Uint128::zero() })
 }

@@ -3,13 +3,15 @@
 use assay_common::event::Event;
 use assay_common::evidence::Cusum;
 use assay_common::ids::ModelDigest;
+use assay_common::params::Params;
 use assay_common::reputation::Reputation;
 use cosmwasm_std::{Addr, Response, Storage, Uint128};
 
 use crate::error::ContractError;
-use crate::state::{Node, NodeNumber, NODES, NODE_COUNT, NUMBERS, POOLS};
+use crate::state::{Model, Node, NodeNumber, NODES, NODE_COUNT, NUMBERS, POOLS};
+use crate::table::{self, Entry};
 use crate::tx::Tx;
-use crate::{model, pools, table};
+use crate::{model, pools};
 
 /// Models that one node may serve: each has a stake table that registration rewrites.
 pub const MAX_MODELS_PER_NODE: usize = 16;
@@ -45,7 +47,7 @@ pub fn register(
     let from_epoch = tx.time.next_table();
     for model in &models {
         model::open(storage, model)?;
-        table::set(storage, tx, model, number, tx.funds)?;
+        table::set(storage, tx, model, (number, tx.funds), Entry::Open)?;
     }
     let mut held = POOLS.load(storage)?;
     pools::add(&mut held.stakes, tx.funds)?;
@@ -140,13 +142,13 @@ fn enter(
     node: &Node,
 ) -> Result<(), ContractError> {
     for dropped in before.iter().filter(|model| !node.models.contains(model)) {
-        table::set(storage, tx, dropped, node.number, Uint128::zero())?;
+        table::set(storage, tx, dropped, (node.number, Uint128::zero()), Entry::Open)?;
     }
     for model in &node.models {
         if !before.contains(model) {
             model::open(storage, model)?;
         }
-        table::set(storage, tx, model, node.number, node.stake)?;
+        table::set(storage, tx, model, (node.number, node.stake), Entry::Open)?;
     }
     Ok(())
 }
@@ -158,11 +160,20 @@ fn enter(
 /// Storage cannot be read or written; never because a table is full: a node that is in none enters none.
 pub fn lower(storage: &mut dyn Storage, tx: &Tx, node: &Node) -> Result<(), ContractError> {
     for model in &node.models {
-        let needed = tx.config.params.min_stake(model::load(storage, model)?.reference_fee);
-        let weight = if node.benched || node.stake < needed { Uint128::zero() } else { node.stake };
-        table::lower(storage, tx, model, node.number, weight)?;
+        let weight = weight(&tx.config.params, &model::load(storage, model)?, node);
+        table::set(storage, tx, model, (node.number, weight), Entry::Closed)?;
     }
     Ok(())
+}
+
+/// What a node sits by on a model's juries: its stake, if that reaches the model's minimum and the node is not benched.
+pub fn weight(params: &Params, model: &Model, node: &Node) -> Uint128 {
+    let sits = !node.benched && node.stake >= params.min_stake(model.reference_fee);
+    if sits {
+        node.stake
+    } else {
+        Uint128::zero()
+    }
 }
 
 /// # Errors

@@ -92,21 +92,12 @@ fn latest(
     Ok(tables.next().transpose()?.map(|(from, table)| (Epoch(from), table)))
 }
 
-/// Lowers the stake of a node that is in the model's next table; zero takes it out.
-///
-/// # Errors
-/// Storage cannot be read or written.
-pub fn lower(
-    storage: &mut dyn Storage,
-    tx: &Tx,
-    model: &ModelDigest,
-    node: NodeNumber,
-    stake: Uint128,
-) -> Result<(), ContractError> {
-    if in_force(storage, model, tx.time.next_table())?.place(node).is_some() {
-        set(storage, tx, model, node, stake)?;
-    }
-    Ok(())
+/// Whether a node that is not in a table may come into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    Open,
+    /// Who is outside stays there, so a full table is no obstacle.
+    Closed,
 }
 
 /// Sets a node's stake in the model's next table; zero takes it out. Guardians come and go with the number of others.
@@ -116,25 +107,34 @@ pub fn lower(
 pub fn set(
     storage: &mut dyn Storage,
     tx: &Tx,
+    digest: &ModelDigest,
+    (node, stake): (NodeNumber, Uint128),
+    entry: Entry,
+) -> Result<(), ContractError> {
+    let model = model::load(storage, digest)?;
+    change(storage, tx, digest, |storage, table| {
+        if entry == Entry::Closed && table.place(node).is_none() {
+            return Ok(None);
+        }
+        let table = table.with(digest, node, stake)?;
+        guardian::seat(storage, tx, &model, table, Some(node)).map(Some)
+    })
+}
+
+/// Stores what `to` makes of the model's next table, if it makes anything; the one before is of use to earlier epochs only.
+///
+/// # Errors
+/// Those of `to`.
+pub fn change(
+    storage: &mut dyn Storage,
+    tx: &Tx,
     model: &ModelDigest,
-    node: NodeNumber,
-    stake: Uint128,
+    to: impl FnOnce(&dyn Storage, StakeTable) -> Result<Option<StakeTable>, ContractError>,
 ) -> Result<(), ContractError> {
     let epoch = tx.time.next_table();
     let (before, table) = latest(storage, model, epoch)?.unzip();
-    let table = table.unwrap_or_default().with(model, node, stake)?;
-    let table = guardian::seat(storage, tx, &model::load(storage, model)?, table, Some(node))?;
-    put(storage, (model, epoch), before, &table)
-}
-
-/// Stores the table of an epoch; the one before it is of use to earlier epochs only.
-fn put(
-    storage: &mut dyn Storage,
-    (model, epoch): (&ModelDigest, Epoch),
-    before: Option<Epoch>,
-    table: &StakeTable,
-) -> Result<(), ContractError> {
-    TABLES.save(storage, (&model.0, epoch.0), table)?;
+    let Some(table) = to(storage, table.unwrap_or_default())? else { return Ok(()) };
+    TABLES.save(storage, (&model.0, epoch.0), &table)?;
     match before.filter(|before| *before < epoch) {
         Some(from) => sweep::schedule(storage, epoch, &Item::Table { model: *model, from, until: epoch }),
         None => Ok(()),

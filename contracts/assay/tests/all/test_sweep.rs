@@ -111,10 +111,13 @@ fn what_is_settled_stays_readable_for_the_epochs_that_it_is_kept() {
     let (anyone, executor) = (suite.requester.clone(), suite.nodes[0].clone());
     live(&mut suite, 0, VALID);
     let nothing = |epoch| ContractError::NothingToSweep { epoch: Epoch(epoch) };
-    for epoch in [1, 2, 3] {
+    for epoch in [1, 2] {
         suite.at_epoch(epoch);
         suite.refused(&anyone, &SWEEP, 0, nothing(epoch));
     }
+    suite.at_epoch(3);
+    sweep(&mut suite); // the sessions are paid out
+    suite.refused(&anyone, &SWEEP, 0, nothing(3));
     suite.at_epoch(4);
     assert!(suite.try_query::<BatchResponse>(&QueryMsg::Batch { batch: BatchId(1) }).is_ok());
     sweep(&mut suite);
@@ -222,4 +225,20 @@ fn pages_of_any_size_sweep_alike() {
     for limit in [1, 3, 5, 17] {
         assert_eq!(run(limit), whole, "{limit}");
     }
+}
+
+#[test]
+fn tables_that_guardians_replaced_are_swept() {
+    let mut suite = keeping(3);
+    let (governance, guardian) = (suite.governance.clone(), suite.nodes[3].to_string());
+    let mut entries = Vec::new();
+    for epoch in 0..6u64 {
+        suite.at_epoch(epoch);
+        let guardians = if epoch % 2 == 0 { vec![guardian.clone()] } else { Vec::new() };
+        let msg = ExecuteMsg::SetGuardians { model: suite.model, guardians };
+        suite.accepted(&governance, &msg, 0);
+        sweep(&mut suite);
+        entries.push(size(&suite).0);
+    }
+    assert_eq!(entries[2], entries[5], "{entries:?}");
 }
