@@ -1,13 +1,15 @@
 //! PostBeacon: randomness that nobody chose, verified on chain in drand quicknet's scheme.
 
+use std::borrow::Cow;
+
 use assay_common::digest::sha256;
 use assay_common::event::Event;
-use assay_common::ids::{Randomness, Round, Window};
+use assay_common::ids::{Epoch, Randomness, Round, Window};
 use assay_common::params::BeaconParams;
 use cosmwasm_std::{Api, HashFunction, HexBinary, Response, Storage, BLS12_381_G2_GENERATOR};
 
 use crate::error::ContractError;
-use crate::state::BEACONS;
+use crate::state::{Beacon, BEACONS};
 use crate::sweep;
 use crate::tx::{Config, Tx};
 
@@ -16,11 +18,13 @@ const SIGNATURE_BYTES: usize = 48;
 /// Domain separation tag of drand's schemes with signatures in G1 (RFC 9380, bls-unchained-g1-rfc9380).
 const DST: &[u8] = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_";
 
+/// Epochs after its own in which a window waits for its beacon; then it takes that of the parameters in force.
+const RESCUE_AFTER: u64 = 2;
+
 /// Stores the randomness of Beacon(`window`), SHA-256 of the signature of its round.
 ///
-/// Round and key are those of the window's epoch, whatever they are now: a batch is drawn by the beacon under which it was
-/// committed. A window of the present epoch may be yet to end: where the chain's clock is that late, whoever posts keeps others
-/// from committing to what they can see drawn.
+/// A window of the present epoch may be yet to end: where the chain's clock is that late, whoever posts keeps others from
+/// committing to what they can see drawn.
 ///
 /// # Errors
 /// The window's epoch has not begun, its beacon is known, or its round is not signed by the beacon's key.
@@ -38,28 +42,53 @@ pub fn post(
     if BEACONS.has(storage, window.0) {
         return Err(ContractError::BeaconKnown { window });
     }
-    let (round, beacon) = of_window(storage, &tx.config, window)?;
+    let (round, beacon) = of_window(storage, &tx.config, (window, now))?;
     if !verify(api, &beacon.public_key, round, signature) {
         return Err(ContractError::BadSignature { window, round });
     }
     let randomness = Randomness(sha256(&[signature]));
-    BEACONS.save(storage, window.0, &randomness)?;
+    BEACONS.save(storage, window.0, &Beacon { round, randomness })?;
     let kept = sweep::kept_until(&tx.config.params, now);
     sweep::schedule(storage, kept, &sweep::Item::Beacon(window))?;
     Ok(Response::new().add_event(Event::BeaconPosted { window, round, randomness }))
 }
 
-/// The round that is Beacon(`window`), and the schedule and key that it is of.
+/// The round that is Beacon(`window`) in epoch `now`, and the schedule and key that it is of.
+///
+/// They are those of the window's epoch, whatever they are now: a batch is drawn by the beacon under which it was committed. But a
+/// key that governance got wrong signs nothing, and would leave the batches of its epochs without a draw for ever; so a window
+/// for which nobody has posted until its epoch is long over takes the beacon of the parameters in force. At each time one
+/// beacon draws for a window, and none that is posted is posted again under another.
 ///
 /// # Errors
 /// The window is earlier than every stored batch.
 pub fn of_window(
     storage: &dyn Storage,
     config: &Config,
-    window: Window,
+    (window, now): (Window, Epoch),
 ) -> Result<(Round, BeaconParams), ContractError> {
-    let params = config.params_of(storage, config.params.clock.epoch(window))?;
+    let own = config.params.clock.epoch(window);
+    let params = if now.0 > own.0.saturating_add(RESCUE_AFTER) {
+        Cow::Borrowed(&config.params)
+    } else {
+        config.params_of(storage, own)?
+    };
     Ok((params.beacon.round(&params.clock, window), params.beacon.clone()))
+}
+
+/// The round that drew for a window, or that would if it were posted in epoch `now`, and its randomness.
+///
+/// # Errors
+/// As [`of_window`].
+pub fn known(
+    storage: &dyn Storage,
+    config: &Config,
+    at: (Window, Epoch),
+) -> Result<(Round, Option<Randomness>), ContractError> {
+    Ok(match BEACONS.may_load(storage, at.0 .0)? {
+        Some(Beacon { round, randomness }) => (round, Some(randomness)),
+        None => (of_window(storage, config, at)?.0, None),
+    })
 }
 
 /// e(signature, g2) = e(H(SHA-256(round)), key); a signature that is no point of G1 verifies nothing.

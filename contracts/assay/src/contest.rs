@@ -57,10 +57,10 @@ pub fn look(
         return Ok(Contest::NoSeats);
     }
     let beacon = beacon(sample.window);
-    let Some(randomness) = BEACONS.may_load(storage, beacon.0)? else {
+    let Some(posted) = BEACONS.may_load(storage, beacon.0)? else {
         return Ok(Contest::Waits { beacon });
     };
-    let seed = draw::second_seed(domain, key.batch, &randomness);
+    let seed = draw::second_seed(domain, key.batch, &posted.randomness);
     let cumulative = bench.table.cumulative();
     let places = draw::jury(&seed, sample.index, &cumulative, &excluded, wanted).into_iter();
     let jurors = places.filter_map(|place| bench.table.0.get(place)).map(|place| place.node);

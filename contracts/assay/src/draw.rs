@@ -26,10 +26,10 @@ pub fn page(storage: &mut dyn Storage, tx: &Tx, id: BatchId, limit: u32) -> Resu
     if batch.drawn == batch.samples {
         return Err(ContractError::AlreadyDrawn { batch: id });
     }
-    let randomness = BEACONS
+    let beacon = BEACONS
         .may_load(storage, batch.window.0)?
         .ok_or(ContractError::BeaconMissing { batch: id, window: batch.window })?;
-    let seed = draw::seed(&tx.config.domain, id, &randomness);
+    let seed = draw::seed(&tx.config.domain, id, &beacon.randomness);
     let jury_of = jury(storage, &batch, &seed)?;
 
     let mut seating = Seating::new(window, tx.config.params.limits.verdict_page);

@@ -168,7 +168,7 @@ pub enum ContractError {
     EpochNotBegun { window: Window, epoch: Epoch, now: Epoch },
     #[error("the beacon of window {window} is posted")]
     BeaconKnown { window: Window },
-    #[error("round {round}, the beacon of window {window}, is not signed by the key of its epoch")]
+    #[error("round {round}, the beacon of window {window}, is not signed by its key")]
     BadSignature { window: Window, round: Round },
     #[error("batch {batch} is drawn by the beacon of window {window}, which is not posted")]
     BeaconMissing { batch: BatchId, window: Window },

@@ -5,7 +5,7 @@
 use assay_common::digest::Domain;
 use assay_common::evidence::Cusum;
 use assay_common::ids::{
-    BatchId, BatchRoot, Digest, Epoch, ModelDigest, Nonce, Randomness, UserSeed, Window,
+    BatchId, BatchRoot, Digest, Epoch, ModelDigest, Nonce, Randomness, Round, UserSeed, Window,
 };
 use assay_common::msg::{CalibrationRecord, ClaimedRange, EpochStatus, SampleKey, SessionStatus, Tallies};
 use assay_common::params::Params;
@@ -192,6 +192,13 @@ impl Sample {
     }
 }
 
+/// A window's beacon, as it was posted.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Beacon {
+    pub round: Round,
+    pub randomness: Randomness,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PageCommitment {
     pub hash: Digest,
@@ -276,8 +283,8 @@ pub const SESSIONS: Packed<u64, Session> = Packed::new("session");
 pub const BATCHES: Packed<u64, Batch> = Packed::new("batch");
 /// Maps (batch, draw) to the sample.
 pub const SAMPLES: Packed<(u64, u32), Sample> = Packed::new("s");
-/// Maps a window to the randomness of its beacon.
-pub const BEACONS: Packed<u64, Randomness> = Packed::new("beacon");
+/// Maps a window to its beacon.
+pub const BEACONS: Packed<u64, Beacon> = Packed::new("beacon");
 /// Maps (juror, window of the draw) to how many seats the juror has there.
 pub const SEATS: Packed<(u32, u64), u32> = Packed::new("n");
 /// Maps ((juror, window of the draw), page) to the samples of those seats, in the order in which they were given.
@@ -304,8 +311,8 @@ pub const UNTALLIED: Packed<(u64, u64), u32> = Packed::new("untallied");
 /// Maps (window, batch) to the draws that got a second level in that window and are not closed; as many as a batch has
 /// samples at most, which is bounded by what one executor may cause in a window.
 pub const CONTESTED: Packed<(u64, u64), Vec<u32>> = Packed::new("contested");
-/// Holds (epoch, executor) while that account is open.
-pub const UNSETTLED: Packed<(u64, &Addr), bool> = Packed::new("unsettled");
 /// Maps (window, batch) to how many of the batch's samples that were first drawn in that window have a second level and are not
 /// closed; none is 0.
 pub const CONTESTED_DRAWN: Packed<(u64, u64), u32> = Packed::new("contested_drawn");
+/// Holds (epoch, executor) while that account is open.
+pub const UNSETTLED: Packed<(u64, &Addr), bool> = Packed::new("unsettled");

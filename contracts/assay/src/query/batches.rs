@@ -2,7 +2,7 @@
 
 use assay_common::claims;
 use assay_common::draw;
-use assay_common::ids::{BatchId, DrawSeed, Window};
+use assay_common::ids::{BatchId, DrawSeed, Epoch, Window};
 use assay_common::msg::{
     AssignedPage, BatchResponse, CommitmentResponse, Page, SampleKey, SampleResponse, Seat,
 };
@@ -17,27 +17,31 @@ use crate::state::{Batch, Cast, Sample, ASSIGNMENTS, BATCHES, BEACONS, COMMITMEN
 use crate::tx::Config;
 use crate::{beacon, contest, model, node, tally};
 
-pub fn batch(storage: &dyn Storage, config: &Config, id: BatchId) -> Result<BatchResponse, ContractError> {
-    response(storage, config, id, crate::batch::load(storage, id)?)
+pub fn batch(
+    storage: &dyn Storage,
+    at: (&Config, Epoch),
+    id: BatchId,
+) -> Result<BatchResponse, ContractError> {
+    response(storage, at, id, crate::batch::load(storage, id)?)
 }
 
 pub fn batches(
     storage: &dyn Storage,
-    config: &Config,
+    at: (&Config, Epoch),
     start_after: Option<BatchId>,
     limit: Option<u32>,
 ) -> Result<Page<BatchResponse, BatchId>, ContractError> {
     let start = start_after.map(|after| Bound::exclusive(after.0));
     let found = BATCHES.range(storage, start, None, Order::Ascending).map(|entry| {
         let (id, batch) = entry?;
-        Ok((BatchId(id), response(storage, config, BatchId(id), batch)?))
+        Ok((BatchId(id), response(storage, at, BatchId(id), batch)?))
     });
     paging::page(found, paging::limit(limit))
 }
 
 fn response(
     storage: &dyn Storage,
-    config: &Config,
+    (config, now): (&Config, Epoch),
     id: BatchId,
     batch: Batch,
 ) -> Result<BatchResponse, ContractError> {
@@ -51,7 +55,7 @@ fn response(
         claims: batch.claims,
         window: batch.window,
         epoch: batch.epoch,
-        round: beacon::of_window(storage, config, batch.window)?.0,
+        round: beacon::known(storage, config, (batch.window, now))?.0,
         params: config.version_of(storage, batch.epoch)?.number,
         calibration,
         rate_q32: batch.rate_q32,
@@ -136,8 +140,8 @@ fn probe_seeds(
         Some(_) => BEACONS.may_load(storage, contest::beacon(sample.window).0)?,
         None => None,
     };
-    let first = first.map(|randomness| draw::seed(&config.domain, id, &randomness));
-    let second = second.map(|randomness| draw::second_seed(&config.domain, id, &randomness));
+    let first = first.map(|beacon| draw::seed(&config.domain, id, &beacon.randomness));
+    let second = second.map(|beacon| draw::second_seed(&config.domain, id, &beacon.randomness));
     Ok(first.into_iter().chain(second).collect())
 }
 

@@ -24,7 +24,7 @@ pub fn due(
 ) -> Result<DueResponse, ContractError> {
     let limit = usize::try_from(limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT)).unwrap_or(usize::MAX);
     let mut due = DueResponse::default();
-    beacons_and_draws(storage, (config, time.now), limit, &mut due)?;
+    beacons_and_draws(storage, (config, time), limit, &mut due)?;
     tallies(storage, config, time, limit, &mut due)?;
     if pause::paused(storage, time.now)?.is_none() {
         due.settlements = settlements(storage, time, limit)?;
@@ -36,7 +36,7 @@ pub fn due(
 /// Windows whose beacon undrawn batches wait for, in order: the beacon itself is due, or the draws that it allows.
 fn beacons_and_draws(
     storage: &dyn Storage,
-    (config, now): (&Config, u64),
+    (config, time): (&Config, Time),
     limit: usize,
     due: &mut DueResponse,
 ) -> Result<(), ContractError> {
@@ -45,8 +45,8 @@ fn beacons_and_draws(
         let start = Some(Bound::inclusive((next, 0)));
         let first = UNDRAWN.keys(storage, start, None, Order::Ascending).next().transpose()?;
         let Some(window) = first.map(|(window, _)| Window(window)) else { break };
-        let (round, schedule) = beacon::of_window(storage, config, window)?;
-        if schedule.time(round) > now {
+        let (round, schedule) = beacon::of_window(storage, config, (window, time.epoch))?;
+        if schedule.time(round) > time.now {
             break;
         }
         if BEACONS.has(storage, window.0) {
@@ -79,7 +79,7 @@ fn tallies(
         match tally::waits_for(storage, config, batch, from)? {
             None => add(&mut due.tallies, DueTally { batch, from }),
             Some(window) => {
-                let (round, schedule) = beacon::of_window(storage, config, window)?;
+                let (round, schedule) = beacon::of_window(storage, config, (window, time.epoch))?;
                 if schedule.time(round) <= time.now {
                     due.beacons.push(DueBeacon { window, round });
                 }

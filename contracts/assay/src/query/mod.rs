@@ -16,7 +16,7 @@ use assay_common::proof::Accusation;
 use cosmwasm_std::{to_json_binary, Addr, Binary, Deps, Env, Storage};
 
 use crate::error::ContractError;
-use crate::state::{ExecutorEpoch, BEACONS, POOLS};
+use crate::state::{ExecutorEpoch, POOLS};
 use crate::tx::{Config, Time};
 use crate::{claim, epoch, proof};
 
@@ -48,9 +48,9 @@ pub fn answer(deps: Deps, env: &Env, msg: QueryMsg) -> Result<Binary, ContractEr
         QueryMsg::Sessions { start_after, limit } => {
             to_json_binary(&sessions::sessions(storage, time.epoch, start_after, limit)?)
         }
-        QueryMsg::Batch { batch } => to_json_binary(&batches::batch(storage, &config, batch)?),
+        QueryMsg::Batch { batch } => to_json_binary(&batches::batch(storage, (&config, time.epoch), batch)?),
         QueryMsg::Batches { start_after, limit } => {
-            to_json_binary(&batches::batches(storage, &config, start_after, limit)?)
+            to_json_binary(&batches::batches(storage, (&config, time.epoch), start_after, limit)?)
         }
         QueryMsg::Sample { batch, draw } => to_json_binary(&batches::sample(storage, &config, batch, draw)?),
         QueryMsg::Samples { batch, start_after, limit } => {
@@ -80,7 +80,7 @@ pub fn answer(deps: Deps, env: &Env, msg: QueryMsg) -> Result<Binary, ContractEr
             to_json_binary(&nodes::epochs(storage, &address(&executor)?, start_after, limit)?)
         }
         QueryMsg::Claimable { address: of } => to_json_binary(&claimable(storage, &address(&of)?)?),
-        QueryMsg::Beacon { window } => to_json_binary(&beacon(storage, &config, window)?),
+        QueryMsg::Beacon { window } => to_json_binary(&beacon(storage, &config, (window, time.epoch))?),
         QueryMsg::Due { limit } => to_json_binary(&due::due(storage, &config, time, limit)?),
     };
     Ok(json?)
@@ -94,9 +94,13 @@ fn claimable(storage: &dyn Storage, address: &Addr) -> Result<ClaimableResponse,
     Ok(ClaimableResponse { amount: claim::earned(storage, address)? })
 }
 
-fn beacon(storage: &dyn Storage, config: &Config, window: Window) -> Result<BeaconResponse, ContractError> {
-    let (round, _) = crate::beacon::of_window(storage, config, window)?;
-    Ok(BeaconResponse { round, randomness: BEACONS.may_load(storage, window.0)? })
+fn beacon(
+    storage: &dyn Storage,
+    config: &Config,
+    at: (Window, Epoch),
+) -> Result<BeaconResponse, ContractError> {
+    let (round, randomness) = crate::beacon::known(storage, config, at)?;
+    Ok(BeaconResponse { round, randomness })
 }
 
 fn account(executor: &Addr, epoch: Epoch, account: ExecutorEpoch) -> EpochResponse {
