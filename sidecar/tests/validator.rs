@@ -11,6 +11,8 @@ mod artifacts;
 mod court;
 #[path = "validator/failover.rs"]
 mod failover;
+#[path = "validator/hostile.rs"]
+mod hostile;
 #[path = "validator/jobs.rs"]
 mod jobs;
 #[path = "validator/node.rs"]

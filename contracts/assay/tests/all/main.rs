@@ -3,6 +3,7 @@
 
 mod suite;
 
+mod test_attacks;
 mod test_auth;
 mod test_batch;
 mod test_beacon;

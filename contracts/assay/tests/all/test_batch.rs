@@ -97,7 +97,7 @@ fn a_model_that_the_sender_does_not_serve_is_refused() {
 }
 
 #[test]
-fn a_voucher_is_signed_by_the_session_key_over_exactly_this_claim() {
+fn a_forged_voucher_pays_nothing() {
     let (mut suite, executor, session) = with_session();
     let other_session = suite.open_session(&executor, FEE);
     let good = suite.claim(session, 3);
@@ -233,7 +233,7 @@ fn funds_that_nothing_lacks_are_refused() {
 
 /// A session opened with a new executor is sampled at its full rate until the first batch after it earned trust.
 #[test]
-fn the_rate_is_the_higher_of_now_and_the_sessions_marks() {
+fn batches_held_until_reputation_rises_keep_the_rate_of_their_sessions_marks() {
     let mut suite = Suite::builder()
         .params(|p| {
             p.reputation.step_ppm = 1_000_000;

@@ -133,7 +133,7 @@ fn a_fraud_that_all_saw_is_paid_by_the_reserve() {
 }
 
 #[test]
-fn a_split_costs_the_executor_a_capped_share_and_no_juror_any_stake() {
+fn a_borderline_artifact_that_splits_its_jury_costs_the_executor_a_little_and_no_juror_any_stake() {
     let (mut suite, batch) = committed();
     contested(&mut suite, batch, [Some(VALID), Some(REPLAY), Some(VALID)]);
     let before = suite.epoch(&suite.nodes[0].clone(), 0).pending.u128();

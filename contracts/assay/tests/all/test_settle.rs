@@ -123,7 +123,7 @@ fn pages_of_any_size_settle_alike() {
 
 /// Four failures in each of three epochs: none condemns alone, the ninth of them all does.
 #[test]
-fn the_evidence_is_carried_across_epochs_and_reset_by_a_forfeit() {
+fn small_batches_in_each_epoch_add_up_until_a_forfeit_resets_the_evidence() {
     let mut suite = Suite::builder().params(|p| p.reputation.min_checked = 1_000).build();
     let executor = suite.nodes[0].clone();
     let mut carried = Vec::new();
