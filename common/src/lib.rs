@@ -4,6 +4,7 @@
 
 pub mod artifact;
 pub mod attendance;
+pub mod beacon;
 pub mod claims;
 pub mod digest;
 pub mod draw;
@@ -21,6 +22,7 @@ pub mod proof;
 pub mod replay;
 pub mod reputation;
 pub mod row;
+pub mod salt;
 pub mod sampler;
 pub mod session;
 pub mod verdict;

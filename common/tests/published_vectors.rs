@@ -40,6 +40,64 @@ fn the_published_files_are_what_the_generator_writes() {
     }
 }
 
+/// What must be among the outcomes of a file.
+const REACHED: &[(&str, &[&str])] = &[
+    (
+        "artifact_bytes",
+        &[
+            "\"framed\":false",
+            "\"broken\":null",
+            "\"Sampling\"",
+            "\"EmptyPrompt\"",
+            "\"EmptyAnswer\"",
+            "\"AnswerTooLong\"",
+            "\"TokenOutsideVocabulary\"",
+            "\"RowCount\"",
+            "\"WrongToken\"",
+            "\"WrongPosition\"",
+            "\"TrailingBytes\"",
+            "\"Truncated\"",
+            "\"NotMinimal\"",
+            "\"Overflow\"",
+            "\"NotOrdered\"",
+        ],
+    ),
+    (
+        "fraud",
+        &[
+            "\"leaf\":null",
+            "\"nothing\"",
+            "\"replay\"",
+            "\"malformed\"",
+            "\"sampling\"",
+            "\"finding\":\"request\"",
+            "\"unknown sampler\"",
+        ],
+    ),
+    ("equivocation", &["\"differs\":true", "\"differs\":false"]),
+    ("probes", &["true", "false"]),
+    (
+        "verdicts",
+        &[
+            "\"unanimous\":true",
+            "\"valid\"}",
+            "\"fail_replay\"",
+            "\"fail_distance\"",
+            "\"fail_perplexity\"",
+            "\"fail_end\"",
+            "\"fail_request\"",
+            "\"fail_voucher\"",
+            "\"fail_malformed\"",
+            "\"unavailable\"}",
+            "\"inconclusive_quorum\"",
+            "\"inconclusive_split\"",
+        ],
+    ),
+    ("attendance", &["\"forfeits\":true", "\"forfeits\":false"]),
+    ("time", &["\"expected\":null", "\"round\":\"1\""]),
+    ("claims", &["\"expected\":null"]),
+];
+
 /// The shares of cases that show a rule, a filter or a difference at work; a vector that no mistake would fail proves nothing.
 #[test]
 fn the_cases_reach_every_rule_and_every_outcome() {
@@ -74,5 +132,10 @@ fn the_cases_reach_every_rule_and_every_outcome() {
     }
     for outcome in ["\"expected\":true", "\"expected\":false"] {
         assert!(text("merkle_proof").matches(outcome).count() > 40, "{outcome}");
+    }
+    for (file, outcomes) in REACHED {
+        for outcome in *outcomes {
+            assert!(text(file).contains(outcome), "{file}: {outcome}");
+        }
     }
 }

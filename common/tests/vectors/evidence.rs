@@ -1,8 +1,12 @@
-//! The e-CUSUM.
+//! The e-CUSUM, the classes of its audits, and what a node's standing makes of its rate.
 
-use assay_common::evidence::{Audit, Bins, Cusum, Scheme};
-use assay_common::params::{EvidenceParams, PerAlternative};
+use assay_common::evidence::{size_class, Audit, Bins, Cusum, Scheme};
+use assay_common::params::{
+    BeaconParams, ClockParams, EvidenceParams, Params, PerAlternative, ReputationParams,
+};
+use assay_common::reputation::Reputation;
 use borsh::{BorshDeserialize, BorshSerialize};
+use cosmwasm_std::HexBinary;
 use serde::{Deserialize, Serialize};
 
 use super::{Given, Text};
@@ -60,4 +64,59 @@ impl Given for Audited {
         let cusum = audits.fold(Cusum::default(), |cusum, audit| cusum.after(&scheme, audit));
         Counted { bound: scheme.bound, counters: cusum.0 .0, forfeits: cusum.forfeits(&scheme) }
     }
+}
+
+/// The length of an answer.
+#[derive(Clone, Serialize, Deserialize, BorshSerialize, BorshDeserialize)]
+pub struct Length {
+    pub tokens: u32,
+}
+
+impl Given for Length {
+    /// Its size class.
+    type Outcome = u8;
+    fn outcome(&self) -> u8 {
+        size_class(self.tokens)
+    }
+}
+
+/// A node's standing before a clean epoch, and what was checked in it.
+#[derive(Clone, Serialize, Deserialize, BorshSerialize, BorshDeserialize)]
+pub struct Standing {
+    pub step_ppm: u32,
+    pub min_checked: u32,
+    pub min_conclusive_ppm: u32,
+    pub base_rate_ppm: u32,
+    pub reputation: u32,
+    pub checked: u32,
+    pub conclusive: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, BorshSerialize, BorshDeserialize)]
+pub struct StandingOutcome {
+    /// Before the epoch, of 2³².
+    pub rate_q32: Text<u64>,
+    /// After it.
+    pub reputation: u32,
+}
+
+impl Given for Standing {
+    type Outcome = StandingOutcome;
+    fn outcome(&self) -> StandingOutcome {
+        let Self { step_ppm, min_checked, min_conclusive_ppm, base_rate_ppm, .. } = *self;
+        let params = ReputationParams { step_ppm, min_checked, min_conclusive_ppm, base_rate_ppm };
+        let before = Reputation(self.reputation);
+        StandingOutcome {
+            rate_q32: Text(before.rate_q32(&params)),
+            reputation: before.after_clean_epoch(&params, self.checked, self.conclusive).0,
+        }
+    }
+}
+
+/// A set of parameters of which a case replaces those that it is about.
+pub fn local() -> Params {
+    let clock = ClockParams { start: 0, window_seconds: 1, windows_per_epoch: 1 };
+    let public_key = HexBinary::default();
+    let beacon = BeaconParams { public_key, genesis: 0, period_seconds: 1, delay_seconds: 0 };
+    Params::local("unit", clock, beacon)
 }

@@ -1,6 +1,6 @@
 //! Ids and digests, from the model's to the leaf of a batch.
 
-use assay_common::digest::Domain;
+use assay_common::digest::{sha256, Domain};
 use assay_common::ids::{
     ArtifactDigest, Digest, InferenceId, ModelDigest, Nonce, PromptDigest, RequestDigest, RowsRoot, RunSeed,
     SessionId, TokensDigest, UserSeed,
@@ -8,13 +8,13 @@ use assay_common::ids::{
 use assay_common::merkle::leaf_hash;
 use assay_common::sampler::SamplingParams;
 use assay_common::session::{
-    batch_leaf, inference_id, prompt_digest, run_seed, tokens_digest, voucher_digest, ModelSpec, Receipt,
-    Request,
+    batch_leaf, fetch_digest, inference_id, prompt_digest, run_seed, tokens_digest, voucher_digest,
+    ModelSpec, Receipt, Request,
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
-use super::Given;
+use super::{Bytes, Given, Text};
 
 #[derive(Clone, Serialize, Deserialize, BorshSerialize, BorshDeserialize)]
 pub struct Seed {
@@ -102,6 +102,66 @@ impl Given for Answered {
             receipt: receipt.digest(domain),
             artifact,
             batch_leaf: Digest(leaf_hash(&batch_leaf(inference, &artifact))),
+        }
+    }
+}
+
+/// What is signed with a key: by the requester's session key, by the executor's account, by whoever fetches an artifact.
+#[derive(Clone, Serialize, Deserialize, BorshSerialize, BorshDeserialize)]
+pub struct Signing {
+    pub domain: Domain,
+    pub session: SessionId,
+    pub nonce: Nonce,
+    pub inference: InferenceId,
+    pub request: RequestDigest,
+    pub tokens: TokensDigest,
+    pub rows: RowsRoot,
+    /// Address of whoever fetches.
+    pub signer: String,
+    pub unix_seconds: Text<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, BorshSerialize, BorshDeserialize)]
+pub struct SigningOutcome {
+    pub voucher: Signable,
+    pub receipt: Signable,
+    pub fetch: Signable,
+}
+
+/// Bytes, and their SHA-256: what the signature is of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, BorshSerialize, BorshDeserialize)]
+pub struct Signable {
+    pub bytes: Bytes,
+    pub digest: Digest,
+}
+
+impl Signable {
+    fn new<T: BorshSerialize>(name: &str, content: &T, digest: Digest) -> Self {
+        let tagged = (format!("assay/{name}/1"), content);
+        let bytes = borsh::to_vec(&tagged).expect("writing to memory does not fail");
+        assert_eq!(sha256(&[&bytes]), digest.0, "the bytes are those of the digest");
+        Self { bytes: Bytes(bytes), digest }
+    }
+}
+
+impl Given for Signing {
+    type Outcome = SigningOutcome;
+    fn outcome(&self) -> SigningOutcome {
+        let Self { domain, session, nonce, inference, request, tokens, rows, signer, .. } = self;
+        let time = self.unix_seconds.0;
+        let receipt = Receipt { inference: *inference, request: *request, tokens: *tokens, rows: *rows };
+        SigningOutcome {
+            voucher: Signable::new(
+                "voucher",
+                &(domain, session, nonce, request),
+                voucher_digest(domain, *session, *nonce, request),
+            ),
+            receipt: Signable::new("receipt", &(domain, receipt), receipt.digest(domain)),
+            fetch: Signable::new(
+                "fetch",
+                &(domain, inference, signer, time),
+                fetch_digest(domain, inference, signer, time),
+            ),
         }
     }
 }

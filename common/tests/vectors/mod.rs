@@ -3,12 +3,16 @@
 //! It is built into the wasm guest too, so it has neither floats nor JSON; those who read or write the files do that in
 //! `published` and `generate`.
 
+pub mod artifacts;
 pub mod draw;
 pub mod evidence;
 pub mod hashes;
+pub mod jurors;
 pub mod leaves;
 pub mod numbers;
+pub mod proofs;
 pub mod sampling;
+pub mod time;
 pub mod trees;
 
 use std::fmt::Display;
@@ -44,6 +48,23 @@ macro_rules! each_kind {
             draw::Draw: "draw",
             draw::Jury: "jury",
             evidence::Audited: "evidence",
+            evidence::Length: "size_class",
+            evidence::Standing: "reputation",
+            hashes::Signing: "signing",
+            artifacts::Rows: "rows_root",
+            artifacts::Parts: "artifact",
+            artifacts::ArtifactBytes: "artifact_bytes",
+            artifacts::Claims: "claims",
+            proofs::Fraud: "fraud",
+            proofs::Equivocation: "equivocation",
+            jurors::Probed: "probe_places",
+            jurors::Probes: "probes",
+            jurors::Page: "verdict_page",
+            jurors::Salt: "salt",
+            jurors::Revealed: "verdicts",
+            jurors::Attendance: "attendance",
+            time::Clock: "time",
+            time::Signed: "beacon",
         }
     };
 }

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use assay_common::digest::sha256;
+use assay_common::beacon::{message, randomness, DST, SIGNATURE_BYTES};
 use assay_common::event::Event;
-use assay_common::ids::{Epoch, Randomness, Round, Window};
+use assay_common::ids::{Epoch, Round, Window};
 use assay_common::params::BeaconParams;
 use cosmwasm_std::{Api, HashFunction, HexBinary, Response, Storage, BLS12_381_G2_GENERATOR};
 
@@ -12,11 +12,6 @@ use crate::error::ContractError;
 use crate::state::{Beacon, BEACONS};
 use crate::sweep;
 use crate::tx::{Config, Tx};
-
-/// Bytes of a compressed point of G1.
-const SIGNATURE_BYTES: usize = 48;
-/// Domain separation tag of drand's schemes with signatures in G1 (RFC 9380, bls-unchained-g1-rfc9380).
-const DST: &[u8] = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_";
 
 /// Epochs after its own in which a window waits for its beacon; then it takes that of the parameters in force.
 const RESCUE_AFTER: u64 = 2;
@@ -46,7 +41,7 @@ pub fn post(
     if !verify(api, &beacon.public_key, round, signature) {
         return Err(ContractError::BadSignature { window, round });
     }
-    let randomness = Randomness(sha256(&[signature]));
+    let randomness = randomness(signature);
     BEACONS.save(storage, window.0, &Beacon { round, randomness })?;
     let kept = sweep::kept_until(&tx.config.params, now);
     sweep::schedule(storage, kept, &sweep::Item::Beacon(window))?;
@@ -96,8 +91,7 @@ fn verify(api: &dyn Api, key: &[u8], round: Round, signature: &[u8]) -> bool {
     if signature.len() != SIGNATURE_BYTES {
         return false;
     }
-    let message = sha256(&[&round.0.to_be_bytes()]);
-    api.bls12_381_hash_to_g1(HashFunction::Sha256, &message, DST)
+    api.bls12_381_hash_to_g1(HashFunction::Sha256, &message(round), DST)
         .and_then(|point| api.bls12_381_pairing_equality(signature, &BLS12_381_G2_GENERATOR, &point, key))
         .is_ok_and(|equal| equal)
 }

@@ -2,7 +2,6 @@
 
 use assay_common::artifact::Commitment;
 use assay_common::claims;
-use assay_common::digest::{sha256, Domain};
 use assay_common::ids::{BatchId, Digest, Epoch, InferenceId};
 use assay_common::merkle;
 use assay_common::msg::{BatchResponse, ExecuteMsg, ModelResponse, QueryMsg, SessionResponse};
@@ -167,9 +166,4 @@ impl Subject {
         let path = path.into_iter().map(Digest).collect();
         Ok(Place { batch: self.batch.batch, index: self.index, path })
     }
-}
-
-/// The context of the salt that hides a proof until it is shown: the same whenever it is asked for.
-pub fn salt_context(domain: &Domain, proof: &Digest) -> [u8; 32] {
-    sha256(&[b"accusation", domain.chain_id.as_bytes(), b"/", domain.contract.as_bytes(), &proof.0])
 }

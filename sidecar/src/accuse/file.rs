@@ -5,11 +5,12 @@
 use assay_common::ids::Digest;
 use assay_common::msg::{EpochResponse, ExecuteMsg, FraudCommitmentResponse, QueryMsg};
 use assay_common::proof::accusation;
+use assay_common::salt::Hidden;
 use cosmwasm_std::HexBinary;
 use tokio_util::sync::CancellationToken;
 
 use super::accusations::{self, Change, Stored, Suspect};
-use super::build::{salt_context, BuildError, Subject};
+use super::build::{BuildError, Subject};
 use super::Accuser;
 use crate::chain::{Account, Call, ChainError, Confirmation, TxError};
 use crate::store::StoreError;
@@ -124,7 +125,7 @@ pub async fn look(accuser: &Accuser) -> Result<(), FileError> {
 /// The secret that an account hides a proof with, and what it commits to.
 pub fn hidden(accuser: &Accuser, proof: &Digest) -> (HexBinary, Digest) {
     let (domain, account): (_, &Account) = (accuser.chain.domain(), accuser.sender.account());
-    let salt = HexBinary::from(account.salt(&[&salt_context(domain, proof)]));
+    let salt = account.salt(domain, Hidden::Proof(proof));
     let hash = accusation(domain, account.address(), proof, &salt);
     (salt, hash)
 }

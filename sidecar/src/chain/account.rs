@@ -5,13 +5,13 @@ use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use assay_common::digest::Domain;
+use assay_common::salt::{salt, Hidden};
 use cosmrs::crypto::PublicKey;
 use cosmwasm_std::HexBinary;
-use hmac::{Hmac, Mac};
 use k256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
 use k256::ecdsa::{Signature, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 
 /// A key file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -119,14 +119,9 @@ impl Account {
         }
     }
 
-    /// A secret that this key gives for a context again and again: HMAC-SHA256 over the length-prefixed parts.
-    pub fn salt(&self, context: &[&[u8]]) -> [u8; 32] {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key.to_bytes()).expect("HMAC takes any key");
-        for part in context {
-            mac.update(&(part.len() as u64).to_le_bytes());
-            mac.update(part);
-        }
-        mac.finalize().into_bytes().into()
+    /// What hides a commitment of this account until it is shown: the same whenever it is asked for.
+    pub fn salt(&self, domain: &Domain, hidden: Hidden<'_>) -> HexBinary {
+        HexBinary::from(salt(&self.key.to_bytes().into(), domain, hidden))
     }
 }
 

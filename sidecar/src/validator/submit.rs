@@ -9,6 +9,7 @@ use std::time::Duration;
 use assay_common::digest::Domain;
 use assay_common::ids::{Digest, Window};
 use assay_common::msg::{ClockResponse, CommitmentResponse, ExecuteMsg, QueryMsg};
+use assay_common::salt::Hidden;
 use assay_common::verdict::VerdictPage;
 use cosmwasm_std::HexBinary;
 use tokio_util::sync::CancellationToken;
@@ -74,14 +75,7 @@ pub fn is_time_to_assemble(unjudged: u64, left: Duration, commit_margin: Duratio
 
 /// What a page commits to, and the salt that opens it: the same whenever it is asked for.
 pub fn opening(domain: &Domain, account: &Account, page: &StoredPage) -> (VerdictPage, HexBinary, Digest) {
-    let salt = account.salt(&[
-        b"verdicts",
-        domain.chain_id.as_bytes(),
-        domain.contract.as_bytes(),
-        &page.window.0.to_le_bytes(),
-        &page.page.to_le_bytes(),
-    ]);
-    let salt = HexBinary::from(salt);
+    let salt = account.salt(domain, Hidden::Verdicts { window: page.window, page: page.page });
     let shown = VerdictPage {
         juror: account.address().into(),
         window: page.window,

@@ -1,5 +1,8 @@
 use std::os::unix::fs::PermissionsExt;
 
+use assay_common::digest::Domain;
+use assay_common::ids::Window;
+use assay_common::salt::Hidden;
 use assay_sidecar::chain::account::{verify, KeyError, SignatureError};
 use assay_sidecar::chain::Account;
 
@@ -33,12 +36,14 @@ fn a_signature_names_its_signer_and_only_over_its_digest() {
 }
 
 #[test]
-fn a_salt_is_the_same_again_and_another_for_another_context() {
+fn a_salt_is_the_same_again_and_another_for_another_page_and_account() {
     let dir = tempfile::tempdir().unwrap();
     let account = Account::generate(&dir.path().join("key"), "wasm").unwrap();
     let again = Account::load(&dir.path().join("key"), "wasm").unwrap();
-    assert_eq!(account.salt(&[b"a", b"bc"]), again.salt(&[b"a", b"bc"]));
-    assert_ne!(account.salt(&[b"a", b"bc"]), account.salt(&[b"ab", b"c"]));
     let other = Account::generate(&dir.path().join("other"), "wasm").unwrap();
-    assert_ne!(account.salt(&[b"a"]), other.salt(&[b"a"]));
+    let domain = Domain { chain_id: "assay-1".into(), contract: "wasm1contract".into() };
+    let page = |page| Hidden::Verdicts { window: Window(7), page };
+    assert_eq!(account.salt(&domain, page(0)), again.salt(&domain, page(0)));
+    assert_ne!(account.salt(&domain, page(0)), account.salt(&domain, page(1)));
+    assert_ne!(account.salt(&domain, page(0)), other.salt(&domain, page(0)));
 }

@@ -2,7 +2,8 @@
 
 use assay_common::evidence::{check_bins, Bins};
 use assay_common::ids::{
-    BatchId, Digest, DrawSeed, InferenceId, Nonce, Randomness, RequestDigest, RowsRoot, SessionId, UserSeed,
+    BatchId, Digest, DrawSeed, InferenceId, Nonce, Randomness, RequestDigest, RowsRoot, SessionId,
+    TokensDigest, UserSeed,
 };
 use assay_common::merkle::{leaf_hash, path, root};
 use assay_common::session::{ModelSpec, NumericScheme};
@@ -13,7 +14,7 @@ use super::sampler::sampling;
 use super::{bytes, domain, ids, pick, Generated};
 use crate::vectors::draw::{Draw, Jury};
 use crate::vectors::evidence::{Audited, Shares};
-use crate::vectors::hashes::{Answered, Asked, Seed};
+use crate::vectors::hashes::{Answered, Asked, Seed, Signing};
 use crate::vectors::trees::{Proof, Tree};
 use crate::vectors::{Bytes, Text};
 
@@ -87,6 +88,22 @@ impl Generated for Answered {
             request: RequestDigest(bytes(random)),
             tokens: ids(random, 40),
             rows: RowsRoot(bytes(random)),
+        }
+    }
+}
+
+impl Generated for Signing {
+    fn case(number: u32, random: &mut ChaCha8Rng) -> Self {
+        Self {
+            domain: domain(random),
+            session: SessionId(random.next_u64() >> (number % 64)),
+            nonce: Nonce(1 + (random.next_u64() >> (1 + number * 7 % 63))),
+            inference: InferenceId(bytes(random)),
+            request: RequestDigest(bytes(random)),
+            tokens: TokensDigest(bytes(random)),
+            rows: RowsRoot(bytes(random)),
+            signer: format!("wasm1{}", hex::encode(&bytes(random)[..20])),
+            unix_seconds: Text(1_700_000_000 + u64::from(random.next_u32())),
         }
     }
 }

@@ -1,7 +1,11 @@
 //! Makes the published cases, the same ones at every run.
 
+mod artifacts;
 mod chain;
+mod jurors;
+mod proofs;
 mod sampler;
+mod time;
 
 use assay_common::digest::Domain;
 use assay_common::fixed::tables::{EXP2_NEG, LOG2, TAIL};

@@ -32,7 +32,7 @@ pub fn sampling(random: &mut ChaCha8Rng) -> SamplingParams {
 }
 
 /// Surprisals by token id that a model could give: their probabilities add up to about 1, with ties and far tails.
-fn surprisals(vocabulary: u32, random: &mut ChaCha8Rng) -> Vec<u32> {
+pub fn surprisals(vocabulary: u32, random: &mut ChaCha8Rng) -> Vec<u32> {
     let spread = pick(random, &[1, 3, 40, 256, 2_000, 20_000]);
     let mut surprisals: Vec<u32> = (0..vocabulary).map(|_| random.next_u32() % spread).collect();
     loop {
@@ -107,7 +107,7 @@ fn with_another_cut(leaf: &Bytes, place: usize) -> Bytes {
 }
 
 /// The parameters with one of them just outside its range.
-fn broken(sampling: SamplingParams, place: usize) -> SamplingParams {
+pub fn broken(sampling: SamplingParams, place: usize) -> SamplingParams {
     let penalties = sampling.penalties;
     match place % 8 {
         0 => SamplingParams { temperature_milli: 100_001, ..sampling },
