@@ -61,7 +61,8 @@ pub struct ModelConfig {
     pub path: Option<PathBuf>,
     /// What the judge compares with, made by `assayd calibrate`; its digest must be the chain's.
     pub calibration: Option<PathBuf>,
-    /// The one that governance has announced, beside the one that still judges what was committed before.
+    /// The next one that governance announces, beside the one that still judges what was committed before. The file need not
+    /// be there yet: it is looked for when an announcement is read, and when something is to be judged by it.
     pub next_calibration: Option<PathBuf>,
     /// `cpu`, `cuda:N`, or `auto` (the first GPU if there is one).
     #[serde(default = "default_device")]
@@ -97,7 +98,7 @@ pub struct ValidatorConfig {
     /// Time before the end of the commit window at which what is judged is committed, complete or not.
     #[serde(default = "default_commit_margin", with = "humantime_serde")]
     pub commit_margin: Duration,
-    /// Limit of one attempt to fetch an artifact.
+    /// Time that one node has to give an artifact; after a quarter of it the next one is asked as well.
     #[serde(default = "default_fetch_timeout", with = "humantime_serde")]
     pub fetch_timeout: Duration,
     /// Whether a fraud that this node finds while judging is proven on chain, for the bounty.

@@ -1,6 +1,7 @@
-//! The node's HTTP interface: health, and on an executor answers and artifacts.
+//! The node's HTTP interface: health, artifacts, and on an executor answers.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use assay_common::ids::{ModelDigest, Nonce, SessionId};
@@ -15,10 +16,12 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::artifacts::{self, Shelf};
 use crate::chain::account::Signed;
 use crate::engine::{Engine, Speed};
 use crate::executor::desk::Desk;
 use crate::executor::serve;
+use crate::validator::relay::{Relayed, Traffic};
 
 /// How long requests that are being answered may hold up a shutdown.
 const GRACE: Duration = Duration::from_secs(5);
@@ -73,6 +76,8 @@ pub struct Health {
     /// Device of the model, in words.
     pub device: Option<String>,
     pub speed: Option<Speed>,
+    /// Artifacts since the start.
+    pub artifacts: Relayed,
 }
 
 /// Who this node is.
@@ -82,6 +87,7 @@ pub struct Identity {
     pub chain_id: String,
     /// The model's digest on chain, and what runs it.
     pub model: Option<(ModelDigest, Engine)>,
+    pub traffic: Arc<Traffic>,
 }
 
 /// The node cannot serve.
@@ -120,9 +126,10 @@ impl IntoResponse for Refused {
     }
 }
 
-/// All routes of a node; those of the executor where there is one.
-pub fn router(identity: Identity, executor: Option<Desk>) -> Router {
+/// All routes of a node; the executor's where there is one.
+pub fn router(identity: Identity, shelf: Shelf, executor: Option<Desk>) -> Router {
     let router = Router::new().route("/health", get(health)).with_state(identity);
+    let router = router.merge(artifacts::routes(shelf));
     let router = match executor {
         Some(desk) => router.merge(serve::routes(desk)),
         None => router,
@@ -136,6 +143,7 @@ async fn health(State(identity): State<Identity>) -> Json<Health> {
         model: identity.model.as_ref().map(|(model, _)| *model),
         device: engine.map(|engine| engine.device().to_owned()),
         speed: engine.map(Engine::speed),
+        artifacts: identity.traffic.now(),
         address: identity.address,
         chain_id: identity.chain_id,
     })

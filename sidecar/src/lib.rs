@@ -2,6 +2,7 @@
 
 pub mod accuse;
 pub mod answer;
+pub mod artifacts;
 pub mod calibrate;
 pub mod chain;
 pub mod config;
@@ -12,6 +13,7 @@ pub mod executor;
 pub mod http;
 pub mod model;
 pub mod offline;
+pub mod poll;
 pub mod register;
 pub mod request;
 mod run;

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use anyhow::{bail, ensure, Context, Result};
 use assay_common::msg::{ModelResponse, NodeResponse, ParamsResponse, QueryMsg};
-use assay_common::params::Params;
+use assay_common::params::ClockParams;
 use backon::{ConstantBuilder, Retryable};
 use cosmwasm_std::Uint128;
 use tokio::signal::unix::{signal, SignalKind};
 use tokio_util::sync::CancellationToken;
 
 use crate::accuse::{file, Accuser};
-use crate::calibrate;
+use crate::artifacts::Shelf;
 use crate::chain::{Account, Chain, ChainError, Sender};
 use crate::config::{ChainConfig, Config, ModelConfig};
 use crate::duty::Duty;
@@ -25,7 +25,9 @@ use crate::executor::Contract;
 use crate::http;
 use crate::store::{Identity, Store};
 use crate::supervisor::Supervisor;
-use crate::validator::{pipeline, submit, watch, Bench, Calibrations, Juror};
+use crate::validator::calibrations::Calibrations;
+use crate::validator::relay::Traffic;
+use crate::validator::{keep, pipeline, submit, watch, Bench, Juror};
 
 /// Attempts to reach the chain at the start, a second apart: it may be starting too.
 const CONNECT_ATTEMPTS: usize = 30;
@@ -35,10 +37,11 @@ struct Node {
     config: Config,
     chain: Chain,
     sender: Sender,
-    params: Params,
+    clock: ClockParams,
     bench: Option<Bench>,
     store: Store,
     client: reqwest::Client,
+    traffic: Arc<Traffic>,
 }
 
 /// Runs a node until SIGTERM or Ctrl-C, or until one of its tasks fails.
@@ -88,8 +91,8 @@ impl Node {
         // An executor must not send a juror elsewhere.
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
         let client = client.build().context("no HTTP client")?;
-        let params = params.in_force.params;
-        Ok(Self { config, chain, sender, params, bench, store, client })
+        let clock = params.in_force.params.clock;
+        Ok(Self { config, chain, sender, clock, bench, store, client, traffic: Arc::default() })
     }
 
     async fn start(&self, supervisor: &mut Supervisor, stop: &CancellationToken) -> Result<()> {
@@ -99,8 +102,9 @@ impl Node {
             address: self.sender.account().address().into(),
             chain_id: self.config.chain.chain_id.clone(),
             model: self.bench.as_ref().map(|bench| (bench.engine.spec().digest(), bench.engine.clone())),
+            traffic: self.traffic.clone(),
         };
-        let router = http::router(identity, desk);
+        let router = http::router(identity, self.shelf(), desk);
         let serving = http::serve(listener, router, stop.clone());
         supervisor.spawn("http", async { Ok(serving.await?) });
         supervisor.spawn("signals", signals(stop.clone()));
@@ -109,6 +113,7 @@ impl Node {
         let (watching, token) = (juror.clone(), stop.clone());
         supervisor.spawn("watch", async move { watch::run(&watching, token).await });
         supervisor.spawn("pipeline", pipeline::run(juror.clone(), stop.clone()));
+        supervisor.spawn("keep", keep::run(juror.clone(), stop.clone()));
         supervisor.spawn("submit", submit::run(juror, stop.clone()));
         if self.config.validator.accuse {
             supervisor.spawn("accuse", file::run(self.accuser(), stop.clone()));
@@ -132,9 +137,10 @@ impl Node {
             sender: self.sender.clone(),
             store: self.store.clone(),
             config: self.config.validator.clone(),
-            params: self.params.clone(),
+            clock: self.clock,
             poll: self.config.chain.poll,
             client: self.client.clone(),
+            traffic: self.traffic.clone(),
             bench: self.bench.clone(),
         }
     }
@@ -158,13 +164,18 @@ impl Node {
         }
     }
 
+    fn shelf(&self) -> Shelf {
+        let contract = Contract::on(self.chain.clone());
+        let prefix = &self.config.chain.address_prefix;
+        Shelf::new((contract, self.chain.domain().clone()), prefix, self.store.clone(), self.traffic.clone())
+    }
+
     fn desk(&self) -> Option<Desk> {
         let (config, bench) = (self.config.executor.clone()?, self.bench.as_ref()?);
         let spec = bench.engine.spec();
         Some(Desk::open(Parts {
             contract: Contract::on(self.chain.clone()),
             account: self.sender.account().clone(),
-            prefix: self.config.chain.address_prefix.clone(),
             engine: bench.engine.clone(),
             inferences: Inferences::new(self.store.clone()),
             terms: Terms {
@@ -173,7 +184,7 @@ impl Node {
                 model: spec.digest(),
                 vocabulary: spec.vocabulary,
                 context: bench.engine.context(),
-                params: self.params.clone(),
+                clock: self.clock,
                 min_fee: config.min_fee.map_or(bench.reference_fee, Uint128::from),
             },
             config,
@@ -220,42 +231,11 @@ async fn load(
             spec.digest()
         );
     };
-    let calibrations = calibrations(config, known)?;
+    let first = config.calibration.as_ref();
+    let first = first.context("a model needs its calibration: set model.calibration")?;
+    let calibrations = Calibrations::load(known, first, config.next_calibration.as_deref())?;
     tracing::info!(model.digest = %known.model, model.device = engine.device(), "model.loaded");
-    Ok(Bench { engine, calibrations: Arc::new(calibrations), reference_fee: known.reference_fee })
-}
-
-/// The calibrations that the configuration names; the one that judges now must be among them.
-fn calibrations(config: &ModelConfig, known: &ModelResponse) -> Result<Calibrations> {
-    let path = config.calibration.as_ref().context("a model needs its calibration: set model.calibration")?;
-    let mut calibrations = Calibrations::new();
-    for path in [Some(path), config.next_calibration.as_ref()].into_iter().flatten() {
-        let (calibration, digest) = calibrate::load(path, known.model)?;
-        let on_chain = [Some(&known.calibration), known.next_calibration.as_ref()].into_iter().flatten();
-        for version in on_chain.filter(|version| version.record.digest == digest) {
-            ensure!(
-                calibration.record(digest) == version.record,
-                "the chain holds other bins or another probe tolerance for model {} than the calibration {}: tell governance",
-                known.model,
-                path.display()
-            );
-        }
-        calibrations.insert(digest, calibration);
-    }
-    let needed = known.calibration.record.digest;
-    ensure!(
-        calibrations.contains_key(&needed),
-        "the calibration {} has another digest than {needed}, with which the chain judges model {}",
-        path.display(),
-        known.model,
-    );
-    if let Some(next) = &known.next_calibration {
-        if !calibrations.contains_key(&next.record.digest) {
-            let (digest, epoch) = (next.record.digest, next.from.0);
-            tracing::warn!(calibration.digest = %digest, epoch, "calibration.missing_for_epoch");
-        }
-    }
-    Ok(calibrations)
+    Ok(Bench { engine, calibrations, reference_fee: known.reference_fee })
 }
 
 /// The chain's records of the models that this node is registered for.

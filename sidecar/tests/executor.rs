@@ -7,6 +7,8 @@ mod answers;
 mod artifacts;
 #[path = "executor/batches.rs"]
 mod batches;
+#[path = "executor/governance.rs"]
+mod governance;
 #[path = "executor/refusals.rs"]
 mod refusals;
 #[path = "executor/requester.rs"]

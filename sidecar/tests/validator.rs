@@ -13,12 +13,16 @@ mod court;
 mod failover;
 #[path = "validator/hostile.rs"]
 mod hostile;
+#[path = "validator/governance.rs"]
+mod governance;
 #[path = "validator/jobs.rs"]
 mod jobs;
 #[path = "validator/node.rs"]
 mod node;
 #[path = "validator/pages.rs"]
 mod pages;
+#[path = "validator/relays.rs"]
+mod relays;
 #[path = "validator/suite.rs"]
 mod suite;
 #[path = "validator/supervision.rs"]

@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{bail, ensure, Context, Result};
+use anyhow::{anyhow, bail, ensure, Context, Result};
 use assay_common::claims;
 use assay_common::ids::{BatchId, Nonce, SessionId};
-use assay_common::msg::{BatchResponse, NodeResponse, Page, QueryMsg};
-use assay_common::params::Params;
+use assay_common::msg::{BatchResponse, NodeResponse, Page, ParamsVersion, QueryMsg};
 
 use super::accusations::{self, State as Progress};
 use super::build::{Accusation, Subject};
@@ -94,7 +93,7 @@ async fn by_sample(accuser: &Accuser, args: &AccuseArgs, draw: u32) -> Result<Op
     let batch = BatchId(args.batch.context("--draw needs --batch")?);
     let sample = accusations::judged(&accuser.store, assay_common::msg::SampleKey { batch, draw }).await?;
     let (case, evidence) = sample.with_context(|| {
-        format!("the store has no artifact of sample {draw} of batch {batch}: only those of failed samples are kept")
+        format!("the store has no artifact of sample {draw} of batch {batch}: only those of failed samples are kept once they are closed")
     })?;
     Ok(Subject::read(&accuser.chain, batch, case.index).await?.fraud(&evidence)?)
 }
@@ -162,7 +161,8 @@ async fn look_for(chain: &Chain, session: SessionId, nonce: Nonce) -> Result<(Ba
 async fn fetched(accuser: &Accuser, subject: &Subject, nonce: Nonce) -> Result<ArtifactResponse> {
     let executor = subject.batch.executor.clone();
     let node: NodeResponse = accuser.chain.query(&QueryMsg::Node { address: executor.clone() }).await?;
-    let params: Params = accuser.chain.query(&QueryMsg::Params {}).await?;
+    let query = QueryMsg::ParamsOf { epoch: subject.batch.epoch };
+    let ParamsVersion { params, .. } = accuser.chain.query(&query).await?;
     let (batch, session) = (subject.batch.batch, subject.session.session);
     let asked = [("batch", batch.0), ("session", session.0), ("nonce", nonce.0)];
     let url = fetch::address(&node.endpoint, &subject.inference, &asked).map_err(anyhow::Error::msg)?;
@@ -176,12 +176,12 @@ async fn fetched(accuser: &Accuser, subject: &Subject, nonce: Nonce) -> Result<A
     )
     .map_err(anyhow::Error::msg)?;
     let tokens = subject.session.max_prompt.saturating_add(subject.session.max_new);
-    match fetch::read(request, fetch::cap(params.limits.artifact_bytes(tokens))).await {
-        fetch::Answer::Given(evidence) => Ok(evidence),
-        fetch::Answer::Wrong(reason) | fetch::Answer::Nothing(reason) => {
-            bail!("executor {executor} does not give the artifact ({reason}); a juror who has it can: use --evidence")
-        }
-    }
+    let given = fetch::read(request, fetch::cap(params.limits.artifact_bytes(tokens))).await;
+    given.map_err(|miss| {
+        anyhow!(
+            "executor {executor} does not give the artifact ({miss}); a juror who has it can: use --evidence"
+        )
+    })
 }
 
 fn evidence_file(path: &Path) -> Result<ArtifactResponse> {

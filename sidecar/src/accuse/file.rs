@@ -12,22 +12,12 @@ use tokio_util::sync::CancellationToken;
 use super::accusations::{self, Change, Stored, Suspect};
 use super::build::{BuildError, Subject};
 use super::Accuser;
-use crate::chain::{Account, Call, ChainError, Confirmation, TxError};
+use crate::chain::{Account, Call, Confirmation, TxError};
+use crate::poll::{self, LookError, Pace};
 use crate::store::StoreError;
 
 /// Refusals after which an accusation ends: the first may be of a commitment that ran out in between.
 const MOST_REFUSALS: u32 = 3;
-
-/// Why a look at the accusations came to nothing; the next one starts from what is stored.
-#[derive(Debug, thiserror::Error)]
-pub enum FileError {
-    #[error(transparent)]
-    Chain(#[from] ChainError),
-    #[error(transparent)]
-    Tx(#[from] TxError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 /// What is to be done about an accusation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,26 +48,16 @@ pub fn next_move(condemned: Option<bool>, committed: Option<u64>, height: u64) -
 /// # Errors
 /// The store fails.
 pub async fn run(accuser: Accuser, stop: CancellationToken) -> anyhow::Result<()> {
-    loop {
-        match tend(&accuser).await {
-            Ok(()) => {}
-            Err(FileError::Store(error)) => return Err(error.into()),
-            Err(error) => {
-                tracing::warn!(error = format!("{:#}", anyhow::Error::from(error)), "accuse.failed");
-            }
-        }
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = tokio::time::sleep(accuser.poll) => {}
-        }
-    }
+    let pace = Pace::every(accuser.poll);
+    while poll::again("accuse", tend(&accuser).await, pace, &stop).await? {}
+    Ok(())
 }
 
 /// One look at what was judged, and at every accusation.
 ///
 /// # Errors
 /// The chain cannot be asked, or the store fails.
-pub async fn tend(accuser: &Accuser) -> Result<(), FileError> {
+pub async fn tend(accuser: &Accuser) -> Result<(), LookError> {
     while let Some(suspect) = accusations::suspect(&accuser.store).await? {
         look_through(accuser, &suspect).await?;
     }
@@ -86,7 +66,7 @@ pub async fn tend(accuser: &Accuser) -> Result<(), FileError> {
 
 /// Looks for a proof in the artifact of a failed sample. There need be none: a voucher that is not signed, or rows that
 /// name other tokens than the answer, are for juries.
-async fn look_through(accuser: &Accuser, suspect: &Suspect) -> Result<(), FileError> {
+async fn look_through(accuser: &Accuser, suspect: &Suspect) -> Result<(), LookError> {
     let found = match Subject::read(&accuser.chain, suspect.key.batch, suspect.case.index).await {
         Ok(subject) => subject.fraud(&suspect.evidence),
         Err(error) => Err(error),
@@ -108,15 +88,10 @@ async fn look_through(accuser: &Accuser, suspect: &Suspect) -> Result<(), FileEr
 ///
 /// # Errors
 /// The store fails.
-pub async fn look(accuser: &Accuser) -> Result<(), FileError> {
+pub async fn look(accuser: &Accuser) -> Result<(), LookError> {
     for accusation in accusations::unfinished(&accuser.store).await? {
-        match step(accuser, &accusation).await {
-            Ok(()) => {}
-            Err(FileError::Store(error)) => return Err(error.into()),
-            Err(error) => {
-                let error = format!("{:#}", anyhow::Error::from(error));
-                tracing::warn!(accusation.number = accusation.number, error, "accuse.step_failed");
-            }
+        if let Some(error) = poll::for_later(step(accuser, &accusation).await)? {
+            tracing::warn!(accusation.number = accusation.number, error, "accuse.step_failed");
         }
     }
     Ok(())
@@ -130,7 +105,7 @@ pub fn hidden(accuser: &Accuser, proof: &Digest) -> (HexBinary, Digest) {
     (salt, hash)
 }
 
-async fn step(accuser: &Accuser, stored: &Stored) -> Result<(), FileError> {
+async fn step(accuser: &Accuser, stored: &Stored) -> Result<(), LookError> {
     if stored.pending.is_some() {
         return resolve(accuser, stored).await;
     }
@@ -156,7 +131,7 @@ async fn step(accuser: &Accuser, stored: &Stored) -> Result<(), FileError> {
 }
 
 /// What became of the transaction under way, by its hash.
-async fn resolve(accuser: &Accuser, stored: &Stored) -> Result<(), FileError> {
+async fn resolve(accuser: &Accuser, stored: &Stored) -> Result<(), LookError> {
     let Some(pending) = &stored.pending else { return Ok(()) };
     match accuser.sender.lookup(pending).await? {
         None => {}
@@ -176,7 +151,7 @@ async fn refused(accuser: &Accuser, stored: &Stored, reason: &str) -> Result<(),
 }
 
 /// Stores the transaction's hash, then broadcasts it. What certainly is not in the mempool is taken back at once.
-async fn send(accuser: &Accuser, stored: &Stored, msg: ExecuteMsg) -> Result<(), FileError> {
+async fn send(accuser: &Accuser, stored: &Stored, msg: ExecuteMsg) -> Result<(), LookError> {
     let persist = |pending| async move {
         let moved = accusations::advance(&accuser.store, stored, Change::Sent(&pending)).await?;
         anyhow::ensure!(moved, "accusation {} is under way already", stored.number);

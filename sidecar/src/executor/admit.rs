@@ -3,7 +3,7 @@
 use assay_common::digest::Domain;
 use assay_common::ids::{Epoch, ModelDigest, Nonce, SessionId};
 use assay_common::msg::{SessionResponse, SessionStatus};
-use assay_common::params::Params;
+use assay_common::params::{ClockParams, LimitParams};
 use assay_common::sampler::ParamsRule;
 use assay_common::session::{inference_id, prompt_digest, run_seed, voucher_digest};
 use axum::http::StatusCode;
@@ -28,7 +28,8 @@ pub struct Terms {
     pub vocabulary: u32,
     /// The most tokens of prompt and answer together.
     pub context: u32,
-    pub params: Params,
+    /// When epochs begin, which governance cannot change; what it can is asked for in each epoch.
+    pub clock: ClockParams,
     /// The least fee for one inference.
     pub min_fee: Uint128,
 }
@@ -110,11 +111,11 @@ pub fn admit(
     asked: &AnswerRequest,
     session: &SessionResponse,
     now: Epoch,
-    terms: &Terms,
+    (terms, limits): (&Terms, &LimitParams),
 ) -> Result<Question, Refusal> {
     let salt = check_content(asked, terms)?;
     check_session(asked, session, now, terms)?;
-    check_lengths(asked, session, terms)?;
+    check_lengths(asked, session, (terms, limits))?;
     check_payment(asked, session, terms)?;
     let inference = inference_id(&terms.domain, asked.session, asked.nonce);
     Ok(Question {
@@ -174,8 +175,11 @@ fn check_session(
     Ok(())
 }
 
-fn check_lengths(asked: &AnswerRequest, session: &SessionResponse, terms: &Terms) -> Result<(), Refusal> {
-    let limits = &terms.params.limits;
+fn check_lengths(
+    asked: &AnswerRequest,
+    session: &SessionResponse,
+    (terms, limits): (&Terms, &LimitParams),
+) -> Result<(), Refusal> {
     let max_prompt = session.max_prompt.min(limits.max_prompt);
     let found = asked.prompt.len();
     if found > max_prompt as usize {

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use assay_common::artifact::{Artifact, Mismatch};
 use assay_common::ids::{Epoch, InferenceId, Nonce, SessionId};
-use assay_common::msg::{QueryMsg, SessionResponse};
+use assay_common::msg::{ParamsVersion, QueryMsg, SessionResponse};
+use assay_common::params::LimitParams;
 use assay_common::session::inference_id;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{timeout_at, Instant};
@@ -30,8 +31,6 @@ const MAX_SESSIONS: usize = 65_536;
 pub struct Parts {
     pub contract: Contract,
     pub account: Account,
-    /// Bech32 prefix of addresses.
-    pub prefix: String,
     pub engine: Engine,
     pub inferences: Inferences,
     pub terms: Terms,
@@ -48,7 +47,6 @@ pub struct Desk {
 pub(super) struct Shared {
     pub(super) contract: Contract,
     pub(super) account: Account,
-    pub(super) prefix: String,
     pub(super) inferences: Inferences,
     pub(super) terms: Terms,
     engine: Engine,
@@ -57,6 +55,8 @@ pub(super) struct Shared {
     /// Maps a session to the epoch in which its record was read and the record. It is read again where it refuses a
     /// request, and in each epoch: a requester may close a session, and claims are taken for some epochs after that.
     sessions: Mutex<BTreeMap<SessionId, (Epoch, SessionResponse)>>,
+    /// The limits of the epoch in which they were asked for: governance may change them with the next.
+    limits: Mutex<Option<(Epoch, LimitParams)>>,
     /// Maps an inference that is being answered to its outcome.
     flights: Mutex<BTreeMap<InferenceId, watch::Receiver<Outcome>>>,
 }
@@ -91,6 +91,12 @@ pub enum DeskError {
         #[source]
         source: ChainError,
     },
+    #[error("the chain cannot be asked for the parameters of epoch {epoch}")]
+    Params {
+        epoch: Epoch,
+        #[source]
+        source: ChainError,
+    },
     #[error("the model could not answer")]
     Work(#[source] Arc<WorkError>),
     #[error("the stored answers")]
@@ -117,13 +123,13 @@ impl Desk {
         let shared = Arc::new(Shared {
             contract: parts.contract,
             account: parts.account,
-            prefix: parts.prefix,
             inferences: parts.inferences,
             terms: parts.terms,
             engine: parts.engine,
             gather: parts.config.gather,
             max_batch: parts.config.max_batch.max(1),
             sessions: Mutex::default(),
+            limits: Mutex::default(),
             flights: Mutex::default(),
         });
         tokio::spawn(gather(waiting, shared.clone()));
@@ -149,6 +155,14 @@ impl Desk {
         }
         let stored = self.shared.inferences.get(&id).await?.ok_or(DeskError::Stopping)?;
         self.shared.respond(&asked, &stored)
+    }
+
+    /// The limits of this epoch.
+    ///
+    /// # Errors
+    /// The chain cannot be asked for them.
+    pub async fn limits(&self) -> Result<LimitParams, DeskError> {
+        self.shared.limits(self.shared.epoch()?).await
     }
 
     /// Queues a question, unless its inference is already being answered.
@@ -178,15 +192,16 @@ impl Desk {
 impl Shared {
     async fn admit(&self, asked: &AnswerRequest) -> Result<Question, DeskError> {
         let now = self.epoch()?;
+        let limits = self.limits(now).await?;
         let known = lock(&self.sessions).get(&asked.session).filter(|(read, _)| *read == now).cloned();
         let session = match &known {
             Some((_, session)) => session.clone(),
             None => self.read_session(asked.session, now).await?,
         };
-        match admit(asked, &session, now, &self.terms) {
+        match admit(asked, &session, now, (&self.terms, &limits)) {
             Err(refusal) if known.is_some() && refusal.may_be_stale() => {
                 let session = self.read_session(asked.session, now).await?;
-                Ok(admit(asked, &session, now, &self.terms)?)
+                Ok(admit(asked, &session, now, (&self.terms, &limits))?)
             }
             outcome => Ok(outcome?),
         }
@@ -206,8 +221,23 @@ impl Shared {
         Ok(record)
     }
 
+    async fn limits(&self, epoch: Epoch) -> Result<LimitParams, DeskError> {
+        let known = *lock(&self.limits);
+        if let Some((_, limits)) = known.filter(|(read, _)| *read == epoch) {
+            return Ok(limits);
+        }
+        let version: ParamsVersion = self
+            .contract
+            .query(QueryMsg::ParamsOf { epoch })
+            .await
+            .map_err(|source| DeskError::Params { epoch, source })?;
+        let limits = version.params.limits;
+        *lock(&self.limits) = Some((epoch, limits));
+        Ok(limits)
+    }
+
     fn epoch(&self) -> Result<Epoch, DeskError> {
-        let clock = &self.terms.params.clock;
+        let clock = &self.terms.clock;
         clock.window(unix_now()).map(|window| clock.epoch(window)).ok_or(DeskError::Clock)
     }
 
@@ -283,7 +313,7 @@ async fn gather(mut waiting: mpsc::Receiver<Item>, shared: Arc<Shared>) {
 }
 
 /// Seconds since 1970.
-pub(super) fn unix_now() -> u64 {
+pub(crate) fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }
 

@@ -1,9 +1,9 @@
 //! What became of a page's transaction, by its hash.
 
 use super::pages::{self, PageState, StoredPage};
-use super::submit::SubmitError;
 use super::Juror;
 use crate::chain::Confirmation;
+use crate::poll::LookError;
 
 /// Where a page goes when its transaction was executed, and where when it was not.
 ///
@@ -20,7 +20,7 @@ pub fn outcomes(state: PageState) -> Option<(PageState, PageState)> {
 ///
 /// # Errors
 /// The chain cannot be asked, or the store fails.
-pub async fn resolve(juror: &Juror, page: &StoredPage) -> Result<(), SubmitError> {
+pub async fn resolve(juror: &Juror, page: &StoredPage) -> Result<(), LookError> {
     let (Some((executed, failed)), Some(pending)) = (outcomes(page.state), &page.pending) else {
         return Ok(());
     };

@@ -1,4 +1,4 @@
-//! The committed bytes, from the executor that committed to them.
+//! The committed bytes, from the executor that committed to them or from a juror who has them from it.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,75 +12,97 @@ use cosmwasm_std::HexBinary;
 use reqwest::{RequestBuilder, Url};
 
 use super::jobs::{Job, Next};
+use super::record::Record;
+use super::relay::{self, Heard, Miss, Pace, Source};
 use super::{Case, Juror};
+use crate::artifacts::{SIGNED_HEADER, SIGNER_HEADER, TIME_HEADER};
 use crate::chain::{Account, ChainError};
-use crate::executor::serve::{SIGNED_HEADER, SIGNER_HEADER, TIME_HEADER};
+use crate::config::ValidatorConfig;
 use crate::http::ArtifactResponse;
 
 /// Bytes of a response besides the artifact: a path of 32 digests in hex, a voucher, and the frame.
 const RESPONSE_FIXED: u64 = 16 * 1024;
 /// Bytes of a refusal that are worth a line in the log.
 const REFUSAL_BYTES: usize = 300;
+/// Head starts in the time that one source has: after one of them the next source is asked as well.
+const HEAD_STARTS: u32 = 4;
 /// Wait after the first failed attempt; it doubles, up to the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
-/// What an executor gave.
-#[derive(Debug)]
-pub enum Answer {
-    Given(ArtifactResponse),
-    /// Something, but not what it committed to.
-    Wrong(String),
-    /// Nothing, or a refusal.
-    Nothing(String),
-}
-
-/// Asks the executor once.
+/// Asks the executor and the other jurors once.
 ///
 /// # Errors
 /// The chain cannot be asked: then it is our outage, and says nothing about the executor.
 pub async fn step(juror: &Juror, job: &Job) -> Result<Next, ChainError> {
-    let case = Case::read(&juror.chain, job.seat.key, job.seat.window).await?;
-    if let Some(reason) = juror.abstains(&case) {
+    let record = Record::read(&juror.chain, job.seat.key).await?;
+    let case = record.case(job.seat.window);
+    if let Some(reason) = juror.abstains(&case).await? {
         let outcome = Outcome::Inconclusive { reason };
         return Ok(Next::Judged { case, outcome, report: None });
     }
-    let query = QueryMsg::Node { address: case.executor.clone() };
-    let node: NodeResponse = juror.chain.query(&query).await?;
-    let answer = match ask(juror, job, &case, &node.endpoint).await {
-        Answer::Given(evidence) => match open(&evidence, &case.commitment()) {
-            Ok(_) => return Ok(Next::Fetched { case, evidence }),
-            Err(reason) => Answer::Wrong(reason),
-        },
-        other => other,
+    let sources = relay::sources(&record.sample, &case.executor, juror.address(), job.attempts);
+    let begin = juror.chain.clock().await?.now;
+    let pace = pace(&juror.config, sources.len(), latest(juror, job).saturating_sub(begin));
+    let cap = cap(record.artifact_bytes());
+    let ask = |source: Source| async {
+        let answer = ask(juror, job, (&case, cap), &source).await;
+        (source, answer)
+    };
+    let missed = match relay::first(sources, pace, ask).await? {
+        Heard::Given(from, evidence) => {
+            juror.traffic.fetched(&from);
+            return Ok(Next::Fetched { case, evidence, from });
+        }
+        Heard::Missed(missed) => missed,
     };
     // Only a chain that answers now makes the executor's silence the executor's.
     let now = juror.chain.clock().await?.now;
-    Ok(without(juror, job, case, answer, now))
+    Ok(without(juror, job, case, missed, now))
 }
 
-/// What follows from an answer without the committed bytes.
-fn without(juror: &Juror, job: &Job, case: Case, answer: Answer, now: u64) -> Next {
-    let last = job.seat.deadline.saturating_sub(juror.config.commit_margin.as_secs());
-    let (reason, text, final_answer) = match answer {
-        // Once more, in case the bytes were damaged on the way.
-        Answer::Wrong(text) => (UnavailableReason::Mismatch, text, job.attempts > 0 || now >= last),
-        Answer::Nothing(text) => (UnavailableReason::Absent, text, now >= last),
-        Answer::Given(evidence) => return Next::Fetched { case, evidence },
-    };
-    let key = job.seat.key;
-    if final_answer {
-        tracing::info!(
-            job.batch = key.batch.0,
-            job.draw = key.draw,
-            executor = case.executor,
-            reason = text,
-            "fetch.unavailable"
-        );
-        return Next::Judged { case, outcome: Outcome::Unavailable { reason }, report: None };
+/// The second of the chain's time from which on a verdict may be too late for its page.
+fn latest(juror: &Juror, job: &Job) -> u64 {
+    job.seat.deadline.saturating_sub(juror.config.commit_margin.as_secs())
+}
+
+/// What an attempt may take, with `left` seconds until it is too late; at the last moment, what one source may take.
+pub fn pace(config: &ValidatorConfig, sources: usize, left: u64) -> Pace {
+    let head_start = config.fetch_timeout / HEAD_STARTS;
+    let later = u32::try_from(sources).unwrap_or(u32::MAX).saturating_sub(1);
+    let needed = head_start.saturating_mul(later).saturating_add(config.fetch_timeout);
+    Pace { head_start, whole: needed.min(Duration::from_secs(left).max(config.fetch_timeout)) }
+}
+
+/// What follows when nobody gave the committed bytes. Only the executor's own answer is held against it: a juror that
+/// sends something else has proven nothing.
+fn without(juror: &Juror, job: &Job, case: Case, missed: Vec<(Source, Miss)>, now: u64) -> Next {
+    let text: Vec<String> = missed.iter().map(|(source, miss)| format!("{source}: {miss}")).collect();
+    let text = if text.is_empty() { "nobody answered".into() } else { text.join("; ") };
+    // An attempt that begins later would end when the page may be made already.
+    let left = latest(juror, job).saturating_sub(now.saturating_add(juror.config.fetch_timeout.as_secs()));
+    if left > 0 {
+        return Next::Retry { after: wait(job.attempts).min(Duration::from_secs(left)), reason: text };
     }
-    let left = Duration::from_secs(last.saturating_sub(now));
-    Next::Retry { after: wait(job.attempts).min(left), reason: format!("{}: {text}", case.executor) }
+    let of_executor = missed.into_iter().find_map(|(from, miss)| match from {
+        Source::Executor(_) => Some((from, miss)),
+        Source::Juror(_) => None,
+    });
+    let reason = match of_executor {
+        // Its bytes stand, and nobody has a voucher for them.
+        Some((from, Miss::Unvouched(evidence))) => return Next::Fetched { case, evidence, from },
+        Some((_, Miss::Wrong(_))) => UnavailableReason::Mismatch,
+        Some((_, Miss::Nothing(_))) | None => UnavailableReason::Absent,
+    };
+    let (batch, draw) = (job.seat.key.batch.0, job.seat.key.draw);
+    tracing::info!(
+        job.batch = batch,
+        job.draw = draw,
+        executor = case.executor,
+        reason = text,
+        "fetch.unavailable"
+    );
+    Next::Judged { case, outcome: Outcome::Unavailable { reason }, report: None }
 }
 
 /// Wait after a failed attempt, when `attempts` had failed before it.
@@ -109,17 +131,40 @@ pub fn path(evidence: &ArtifactResponse) -> Result<Vec<[u8; 32]>, String> {
     evidence.path.iter().map(digest).collect()
 }
 
-async fn ask(juror: &Juror, job: &Job, case: &Case, endpoint: &str) -> Answer {
+/// Asks one source. What it gives is looked at in the same way whoever it is.
+async fn ask(
+    juror: &Juror,
+    job: &Job,
+    (case, cap): (&Case, usize),
+    source: &Source,
+) -> Result<Result<ArtifactResponse, Miss>, ChainError> {
+    let node = juror.chain.query(&QueryMsg::Node { address: source.address().into() }).await;
+    let node: NodeResponse = match node {
+        Err(ChainError::Query { log, .. }) => return Ok(Err(Miss::Nothing(format!("no such node: {log}")))),
+        node => node?,
+    };
     let key = job.seat.key;
     let asked = [("batch", key.batch.0), ("draw", key.draw.into())];
-    let request = address(endpoint, &case.inference, &asked).and_then(|url| {
+    let request = address(&node.endpoint, &case.inference, &asked).and_then(|url| {
         let request = juror.client.get(url).timeout(juror.config.fetch_timeout);
         signed(request, juror.sender.account(), juror.chain.domain(), &case.inference)
     });
-    let tokens = case.max_prompt.saturating_add(case.max_new);
-    match request {
-        Ok(request) => read(request, cap(juror.params.limits.artifact_bytes(tokens))).await,
-        Err(reason) => Answer::Nothing(reason),
+    Ok(match request {
+        Ok(request) => read(request, cap).await.and_then(|given| checked(juror.chain.domain(), case, given)),
+        Err(reason) => Err(Miss::Nothing(reason)),
+    })
+}
+
+/// What was given, if it is what the batch commits to and comes with the requester's voucher. The voucher is under no
+/// root, so a juror that relays the right bytes could pass on a false one.
+///
+/// # Errors
+/// It is something else.
+pub fn checked(domain: &Domain, case: &Case, given: ArtifactResponse) -> Result<ArtifactResponse, Miss> {
+    let artifact = open(&given, &case.commitment()).map_err(Miss::Wrong)?;
+    match case.check_voucher(domain, &artifact.request.digest(), &given.voucher) {
+        Ok(()) => Ok(given),
+        Err(_) => Err(Miss::Unvouched(given)),
     }
 }
 
@@ -162,10 +207,13 @@ pub fn address(endpoint: &str, inference: &InferenceId, asked: &[(&str, u64)]) -
 }
 
 /// Sends a request and reads at most `cap` bytes.
-pub async fn read(request: reqwest::RequestBuilder, cap: usize) -> Answer {
+///
+/// # Errors
+/// What came is no artifact.
+pub async fn read(request: RequestBuilder, cap: usize) -> Result<ArtifactResponse, Miss> {
     let mut response = match request.send().await {
         Ok(response) => response,
-        Err(error) => return Answer::Nothing(chained(&error)),
+        Err(error) => return Err(Miss::Nothing(chained(&error))),
     };
     let status = response.status();
     let mut body = Vec::new();
@@ -173,21 +221,18 @@ pub async fn read(request: reqwest::RequestBuilder, cap: usize) -> Answer {
         match response.chunk().await {
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => break,
-            Err(error) => return Answer::Nothing(chained(&error)),
+            Err(error) => return Err(Miss::Nothing(chained(&error))),
         }
         if body.len() > cap {
             let text = format!("more than {cap} bytes");
-            return if status.is_success() { Answer::Wrong(text) } else { Answer::Nothing(text) };
+            return Err(if status.is_success() { Miss::Wrong(text) } else { Miss::Nothing(text) });
         }
     }
     if !status.is_success() {
         body.truncate(REFUSAL_BYTES);
-        return Answer::Nothing(format!("{status}: {}", String::from_utf8_lossy(&body)));
+        return Err(Miss::Nothing(format!("{status}: {}", String::from_utf8_lossy(&body))));
     }
-    match serde_json::from_slice(&body) {
-        Ok(evidence) => Answer::Given(evidence),
-        Err(error) => Answer::Wrong(format!("no artifact response: {error}")),
-    }
+    serde_json::from_slice(&body).map_err(|error| Miss::Wrong(format!("no artifact response: {error}")))
 }
 
 /// An error with its causes: reqwest's own text hides them.

@@ -11,6 +11,7 @@ use serde::Serialize;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
 
+use super::relay::Source;
 use super::Case;
 use crate::http::ArtifactResponse;
 use crate::store::{loaded, stored, Store, StoreError};
@@ -99,6 +100,7 @@ pub enum Next {
     Fetched {
         case: Case,
         evidence: ArtifactResponse,
+        from: Source,
     },
     Recomputed {
         measurement: Measurement,
@@ -231,8 +233,9 @@ pub async fn release(store: &Store) -> Result<(), StoreError> {
 pub async fn advance(store: &Store, job: &Job, next: &Next, now_ms: u64) -> Result<bool, StoreError> {
     let (state, detail): (State, String) = match next {
         Next::Retry { after, reason } => return postpone(store, job, now_ms, *after, reason).await,
-        Next::Fetched { case, evidence } => {
-            (State::Fetched, format!("inference {}, {} bytes", case.inference, evidence.artifact.len()))
+        Next::Fetched { case, evidence, from } => {
+            let (inference, bytes) = (case.inference, evidence.artifact.len());
+            (State::Fetched, format!("inference {inference}, {bytes} bytes from {from}"))
         }
         Next::Recomputed { measurement } => {
             (State::Recomputed, format!("{} positions", measurement.positions.len()))
@@ -242,7 +245,7 @@ pub async fn advance(store: &Store, job: &Job, next: &Next, now_ms: u64) -> Resu
         }
     };
     let (case, evidence, measurement, outcome, report) = match next {
-        Next::Fetched { case, evidence } => (Some(json(case)?), Some(json(evidence)?), None, None, None),
+        Next::Fetched { case, evidence, .. } => (Some(json(case)?), Some(json(evidence)?), None, None, None),
         Next::Recomputed { measurement } => (None, None, Some(json(measurement)?), None, None),
         Next::Judged { case, outcome, report } => {
             let report = report.as_ref().map(json).transpose()?;

@@ -4,12 +4,10 @@ use assay_common::artifact::Artifact;
 use assay_common::digest::Domain;
 use assay_common::judge::{judge, Calibration, Measurement, Report};
 use assay_common::row::Row;
-use assay_common::session::voucher_digest;
 use assay_common::verdict::{InvalidReason, Outcome, UnavailableReason};
 
 use super::fetch::open;
 use super::Case;
-use crate::chain::account;
 use crate::http::ArtifactResponse;
 
 /// An artifact whose bytes, format, request and voucher are in order.
@@ -44,8 +42,7 @@ pub fn admit(
     if request.model != case.model || request.max_new > case.max_new || !prompt_fits {
         return Err(invalid(InvalidReason::Request));
     }
-    let voucher = voucher_digest(domain, case.session, case.nonce, &request.digest());
-    account::verify(&case.session_key, &evidence.voucher, &voucher.0).map_err(|error| {
+    case.check_voucher(domain, &request.digest(), &evidence.voucher).map_err(|error| {
         tracing::info!(inference.id = %case.inference, %error, "judge.voucher");
         invalid(InvalidReason::Voucher)
     })?;

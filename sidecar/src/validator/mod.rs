@@ -2,31 +2,37 @@
 //!
 //! Each step is one module and leaves one stored state; [`pipeline`] holds their order, `docs/architecture.md` the tour.
 
+pub mod calibrations;
 pub mod confirm;
 pub mod fetch;
 pub mod jobs;
 pub mod judge;
+pub mod keep;
 pub mod pages;
 pub mod pipeline;
 pub mod recompute;
+pub mod record;
+pub mod relay;
 pub mod submit;
 pub mod watch;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use assay_common::artifact::Commitment;
+use assay_common::digest::Domain;
 use assay_common::ids::{
-    BatchRoot, Digest, DrawSeed, InferenceId, ModelDigest, Nonce, RunSeed, SessionId, UserSeed, Window,
+    BatchRoot, Digest, DrawSeed, Epoch, InferenceId, ModelDigest, Nonce, RequestDigest, RunSeed, SessionId,
+    UserSeed,
 };
-use assay_common::judge::Calibration;
-use assay_common::msg::{BatchResponse, QueryMsg, SampleKey, SampleResponse, SessionResponse};
-use assay_common::params::Params;
-use assay_common::session::run_seed;
+use assay_common::params::ClockParams;
+use assay_common::session::{run_seed, voucher_digest};
 use assay_common::verdict::AbstainReason;
 use cosmwasm_std::{HexBinary, Uint128};
 use serde::{Deserialize, Serialize};
 
+use self::calibrations::Calibrations;
+use self::relay::Traffic;
+use crate::chain::account::{self, SignatureError};
 use crate::chain::{Chain, ChainError, Sender};
 use crate::config::ValidatorConfig;
 use crate::engine::Engine;
@@ -38,24 +44,44 @@ pub struct Juror {
     pub sender: Sender,
     pub store: Store,
     pub config: ValidatorConfig,
-    pub params: Params,
+    /// When windows and epochs begin, which governance cannot change; every other parameter is asked for where it is used.
+    pub clock: ClockParams,
     /// Time between two looks at the chain.
     pub poll: std::time::Duration,
     /// Fetches artifacts.
     pub client: reqwest::Client,
+    pub traffic: Arc<Traffic>,
     /// None: this node holds no model and abstains.
     pub bench: Option<Bench>,
 }
 
 impl Juror {
     /// Why this node cannot judge the case, if it cannot.
-    pub fn abstains(&self, case: &Case) -> Option<AbstainReason> {
+    ///
+    /// # Errors
+    /// The chain cannot be asked what it holds of a calibration that is new here.
+    pub async fn abstains(&self, case: &Case) -> Result<Option<AbstainReason>, ChainError> {
         match &self.bench {
             Some(bench) if bench.engine.spec().digest() == case.model => {
-                let known = bench.calibrations.contains_key(&case.calibration);
-                (!known).then_some(AbstainReason::NoCalibration)
+                let known = bench.calibrations.find(&self.chain, &case.calibration).await?;
+                Ok(known.is_none().then_some(AbstainReason::NoCalibration))
             }
-            _ => Some(AbstainReason::NoModel),
+            _ => Ok(Some(AbstainReason::NoModel)),
+        }
+    }
+
+    /// Governance lets this calibration judge the model from an epoch on: whether this node is ready for it.
+    ///
+    /// # Errors
+    /// The chain cannot be asked what it holds of it.
+    pub async fn announced(
+        &self,
+        model: ModelDigest,
+        calibration: (Digest, Epoch),
+    ) -> Result<(), ChainError> {
+        match &self.bench {
+            Some(bench) => bench.calibrations.announced(&self.chain, model, calibration).await,
+            None => Ok(()),
         }
     }
 
@@ -65,14 +91,11 @@ impl Juror {
     }
 }
 
-/// What a node can judge by, under the digests that the chain knows.
-pub type Calibrations = BTreeMap<Digest, Calibration>;
-
 /// A model and what its verdicts are compared with.
 #[derive(Clone)]
 pub struct Bench {
     pub engine: Engine,
-    pub calibrations: Arc<Calibrations>,
+    pub calibrations: Calibrations,
     /// What an inference of this model costs on average, as governance has it.
     pub reference_fee: Uint128,
 }
@@ -102,37 +125,23 @@ pub struct Case {
 }
 
 impl Case {
-    /// Reads sample, batch and session, for a seat that was given in `window`.
-    ///
-    /// # Errors
-    /// The chain cannot be asked.
-    pub async fn read(chain: &Chain, key: SampleKey, window: Window) -> Result<Self, ChainError> {
-        let SampleKey { batch, draw } = key;
-        let sample: SampleResponse = chain.query(&QueryMsg::Sample { batch, draw }).await?;
-        let levels = if sample.window == window { 1 } else { 2 };
-        let batch: BatchResponse = chain.query(&QueryMsg::Batch { batch }).await?;
-        let session: SessionResponse = chain.query(&QueryMsg::Session { session: sample.session }).await?;
-        Ok(Self {
-            executor: batch.executor,
-            model: batch.model,
-            calibration: batch.calibration,
-            root: batch.root,
-            count: batch.count,
-            index: sample.index,
-            inference: sample.inference,
-            session: sample.session,
-            nonce: sample.nonce,
-            user_seed: session.user_seed,
-            session_key: session.session_key,
-            max_prompt: session.max_prompt,
-            max_new: session.max_new,
-            probe_seeds: sample.probe_seeds.into_iter().take(levels).collect(),
-        })
-    }
-
     /// Where the batch commits to this inference.
     pub fn commitment(&self) -> Commitment {
         Commitment { root: self.root, count: self.count, index: self.index, inference: self.inference }
+    }
+
+    /// Whether the session key signed for this request under this nonce.
+    ///
+    /// # Errors
+    /// It did not.
+    pub fn check_voucher(
+        &self,
+        domain: &Domain,
+        request: &RequestDigest,
+        voucher: &HexBinary,
+    ) -> Result<(), SignatureError> {
+        let digest = voucher_digest(domain, self.session, self.nonce, request);
+        account::verify(&self.session_key, voucher, &digest.0).map(|_| ())
     }
 
     pub fn run_seed(&self) -> RunSeed {

@@ -182,10 +182,8 @@ pub async fn advance(
         return Ok(false);
     }
     let jobs = to.of_jobs();
-    // What is confirmed as valid needs no bytes any more; the report stays. What failed can be accused with them.
     let moved = sqlx::query(
-        "UPDATE jobs SET state = ?1,
-             evidence = CASE WHEN ?1 = 'confirmed' AND outcome = '\"valid\"' THEN NULL ELSE evidence END
+        "UPDATE jobs SET state = ?1
          WHERE draw_window = ?2 AND page = ?3 AND state <> ?1 RETURNING batch, draw",
     )
     .bind(jobs.name())

@@ -114,7 +114,7 @@ fn decide(juror: &Juror, job: &Job) -> Result<Next, StepError> {
     let measurement = job.measurement.as_ref().ok_or_else(|| missing("the measurement"))?;
     let Bench { calibrations, .. } = juror.bench.as_ref().ok_or_else(|| missing("the model"))?;
     let calibration = calibrations.get(&case.calibration).ok_or_else(|| missing("the calibration"))?;
-    let (outcome, report) = judge::decide(juror.chain.domain(), case, evidence, measurement, calibration);
+    let (outcome, report) = judge::decide(juror.chain.domain(), case, evidence, measurement, &calibration);
     Ok(Next::Judged { case: case.clone(), outcome, report })
 }
 

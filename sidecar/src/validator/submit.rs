@@ -15,30 +15,9 @@ use cosmwasm_std::HexBinary;
 use tokio_util::sync::CancellationToken;
 
 use super::pages::{self, PageState, StoredPage};
-use super::watch::{self, WatchError};
-use super::{confirm, jobs, Juror};
+use super::{confirm, jobs, watch, Juror};
 use crate::chain::{Account, Call, ChainError, TxError};
-use crate::store::StoreError;
-
-/// Why a look at the pages came to nothing; the next one starts from what is stored.
-#[derive(Debug, thiserror::Error)]
-pub enum SubmitError {
-    #[error(transparent)]
-    Chain(#[from] ChainError),
-    #[error(transparent)]
-    Tx(#[from] TxError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl From<WatchError> for SubmitError {
-    fn from(error: WatchError) -> Self {
-        match error {
-            WatchError::Chain(error) => SubmitError::Chain(error),
-            WatchError::Store(error) => SubmitError::Store(error),
-        }
-    }
-}
+use crate::poll::{self, LookError, Pace};
 
 /// What a page may do at this time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,26 +71,16 @@ pub fn opening(domain: &Domain, account: &Account, page: &StoredPage) -> (Verdic
 /// The store fails.
 pub async fn run(juror: Arc<Juror>, stop: CancellationToken) -> anyhow::Result<()> {
     let mut reconciled = BTreeSet::new();
-    loop {
-        match look(&juror, &mut reconciled).await {
-            Ok(()) => {}
-            Err(SubmitError::Store(error)) => return Err(error.into()),
-            Err(error) => {
-                tracing::warn!(error = format!("{:#}", anyhow::Error::from(error)), "submit.failed");
-            }
-        }
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = tokio::time::sleep(juror.poll) => {}
-        }
-    }
+    let pace = Pace::every(juror.poll);
+    while poll::again("submit", look(&juror, &mut reconciled).await, pace, &stop).await? {}
+    Ok(())
 }
 
 /// One look at the clock and at every unfinished page; `reconciled` remembers the window whose seats are complete.
 ///
 /// # Errors
 /// The chain cannot be asked, or the store fails.
-pub async fn look(juror: &Juror, reconciled: &mut BTreeSet<Window>) -> Result<(), SubmitError> {
+pub async fn look(juror: &Juror, reconciled: &mut BTreeSet<Window>) -> Result<(), LookError> {
     let clock = juror.chain.clock().await?;
     let Some(now) = clock.window else { return Ok(()) };
     jobs::expire(&juror.store, clock.now).await?;
@@ -119,14 +88,9 @@ pub async fn look(juror: &Juror, reconciled: &mut BTreeSet<Window>) -> Result<()
         assemble(juror, drawn, &clock, reconciled).await?;
     }
     for page in pages::unfinished(&juror.store).await? {
-        match step(juror, &page, now).await {
-            Ok(()) => {}
-            Err(SubmitError::Store(error)) => return Err(error.into()),
-            Err(error) => {
-                let error = format!("{:#}", anyhow::Error::from(error));
-                let (window, number) = (page.window.0, page.page);
-                tracing::warn!(page.window = window, page.number = number, error, "submit.page_failed");
-            }
+        if let Some(error) = poll::for_later(step(juror, &page, now).await)? {
+            let (window, number) = (page.window.0, page.page);
+            tracing::warn!(page.window = window, page.number = number, error, "submit.page_failed");
         }
     }
     Ok(())
@@ -137,13 +101,13 @@ async fn assemble(
     drawn: Window,
     clock: &ClockResponse,
     reconciled: &mut BTreeSet<Window>,
-) -> Result<(), SubmitError> {
+) -> Result<(), LookError> {
     // The draws of a window are over when it is: what is asked for now is complete.
     if !reconciled.contains(&drawn) {
         watch::reconcile(juror, drawn).await?;
         *reconciled = BTreeSet::from([drawn]);
     }
-    let end = juror.params.clock.end(Window(drawn.0.saturating_add(1)));
+    let end = juror.clock.end(Window(drawn.0.saturating_add(1)));
     let left = Duration::from_secs(end.saturating_sub(clock.now));
     let unjudged = jobs::unjudged(&juror.store, drawn).await?;
     if is_time_to_assemble(unjudged, left, juror.config.commit_margin) {
@@ -152,7 +116,7 @@ async fn assemble(
     Ok(())
 }
 
-async fn step(juror: &Juror, page: &StoredPage, now: Window) -> Result<(), SubmitError> {
+async fn step(juror: &Juror, page: &StoredPage, now: Window) -> Result<(), LookError> {
     match next_move(page.state, page.window, now) {
         Move::Wait => Ok(()),
         Move::Resolve => confirm::resolve(juror, page).await,
@@ -162,7 +126,7 @@ async fn step(juror: &Juror, page: &StoredPage, now: Window) -> Result<(), Submi
     }
 }
 
-async fn commit(juror: &Juror, page: &StoredPage) -> Result<(), SubmitError> {
+async fn commit(juror: &Juror, page: &StoredPage) -> Result<(), LookError> {
     let (_, _, hash) = opening(juror.chain.domain(), juror.sender.account(), page);
     match on_chain(juror, page).await?.hash {
         Some(found) if found == hash => move_to(juror, page, PageState::Committed).await,
@@ -179,7 +143,7 @@ async fn commit(juror: &Juror, page: &StoredPage) -> Result<(), SubmitError> {
     }
 }
 
-async fn reveal(juror: &Juror, page: &StoredPage) -> Result<(), SubmitError> {
+async fn reveal(juror: &Juror, page: &StoredPage) -> Result<(), LookError> {
     if on_chain(juror, page).await?.revealed {
         return move_to(juror, page, PageState::Revealed).await;
     }
@@ -190,7 +154,7 @@ async fn reveal(juror: &Juror, page: &StoredPage) -> Result<(), SubmitError> {
 }
 
 /// The time for the next move is over; a reveal may all the same have landed.
-async fn late(juror: &Juror, page: &StoredPage) -> Result<(), SubmitError> {
+async fn late(juror: &Juror, page: &StoredPage) -> Result<(), LookError> {
     let (window, number) = (page.window.0, page.page);
     if on_chain(juror, page).await?.revealed {
         return move_to(juror, page, PageState::Revealed).await;
@@ -210,13 +174,13 @@ async fn on_chain(juror: &Juror, page: &StoredPage) -> Result<CommitmentResponse
     juror.chain.query(&query).await
 }
 
-async fn move_to(juror: &Juror, page: &StoredPage, to: PageState) -> Result<(), SubmitError> {
+async fn move_to(juror: &Juror, page: &StoredPage, to: PageState) -> Result<(), LookError> {
     pages::advance(&juror.store, page, to, None).await?;
     Ok(())
 }
 
 /// Stores the transaction's hash, then broadcasts it. What certainly is not in the mempool is taken back at once.
-async fn send(juror: &Juror, page: &StoredPage, msg: ExecuteMsg, to: PageState) -> Result<(), SubmitError> {
+async fn send(juror: &Juror, page: &StoredPage, msg: ExecuteMsg, to: PageState) -> Result<(), LookError> {
     let persist = |pending| async move {
         let moved = pages::advance(&juror.store, page, to, Some(&pending)).await?;
         anyhow::ensure!(moved, "page {} of window {} is under way already", page.page, page.window);

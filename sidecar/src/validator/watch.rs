@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::jobs::{self, Seat};
 use super::Juror;
 use crate::chain::ChainError;
-use crate::store::StoreError;
+use crate::poll::{self, LookError, Pace};
 
 /// Blocks that are read one by one after a pause; the seats of a longer one are asked for directly.
 const MAX_CATCH_UP: u64 = 2_000;
@@ -23,40 +23,21 @@ const PAGES: u32 = 10;
 /// Time between two attempts to have a websocket.
 const RECONNECT: Duration = Duration::from_secs(5);
 
-/// Why watching stopped for now; the next look goes on where it was.
-#[derive(Debug, thiserror::Error)]
-pub enum WatchError {
-    #[error(transparent)]
-    Chain(#[from] ChainError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 /// Watches until it is told to stop; a chain that cannot be reached is asked again.
 ///
 /// # Errors
 /// The store fails.
 pub async fn run(juror: &Juror, stop: CancellationToken) -> anyhow::Result<()> {
     let wake = Notify::new();
-    let watch = async {
-        let mut started = false;
-        loop {
-            match look(juror, &mut started).await {
-                Ok(()) => {}
-                Err(WatchError::Store(error)) => return Err(error.into()),
-                Err(WatchError::Chain(error)) => {
-                    tracing::warn!(error = format!("{:#}", anyhow::Error::from(error)), "watch.failed");
-                }
-            }
-            tokio::select! {
-                () = wake.notified() => {}
-                () = tokio::time::sleep(juror.poll) => {}
-            }
-        }
+    let watching = async {
+        let (mut started, pace) = (false, Pace { every: juror.poll, wake: Some(&wake) });
+        while poll::again("watch", look(juror, &mut started).await, pace, &stop).await? {}
+        Ok(())
     };
     tokio::select! {
+        // In the middle of a look too: a block's seats are stored whole or not at all, and there may be many blocks.
         () = stop.cancelled() => Ok(()),
-        ended = watch => ended,
+        ended = watching => ended,
         () = keep_listening(juror, &wake) => Ok(()),
     }
 }
@@ -76,7 +57,7 @@ async fn keep_listening(juror: &Juror, wake: &Notify) {
 ///
 /// # Errors
 /// The chain cannot be asked, or the store fails; what was done until then is stored.
-pub async fn look(juror: &Juror, started: &mut bool) -> Result<(), WatchError> {
+pub async fn look(juror: &Juror, started: &mut bool) -> Result<(), LookError> {
     if !*started {
         start(juror).await?;
         *started = true;
@@ -87,8 +68,14 @@ pub async fn look(juror: &Juror, started: &mut bool) -> Result<(), WatchError> {
         let height = done.saturating_add(1);
         let mut windows = BTreeSet::new();
         for event in juror.chain.events(height).await? {
-            if let Event::Drawn { window, .. } | Event::SampleContested { window, .. } = event {
-                windows.insert(window);
+            match event {
+                Event::Drawn { window, .. } | Event::SampleContested { window, .. } => {
+                    windows.insert(window);
+                }
+                Event::CalibrationUpdated { model, epoch, after, .. } => {
+                    juror.announced(model, (after, epoch)).await?;
+                }
+                _ => {}
             }
         }
         let mut seats = Vec::new();
@@ -102,7 +89,7 @@ pub async fn look(juror: &Juror, started: &mut bool) -> Result<(), WatchError> {
 }
 
 /// Asks for all seats that may still be judged, so that the cursor may begin at the present block, or jump to it.
-async fn start(juror: &Juror) -> Result<(), WatchError> {
+async fn start(juror: &Juror) -> Result<(), LookError> {
     let head = juror.chain.height().await?;
     let mut seats = Vec::new();
     if let Some(now) = juror.chain.clock().await?.window {
@@ -125,7 +112,7 @@ async fn start(juror: &Juror) -> Result<(), WatchError> {
 ///
 /// # Errors
 /// The chain cannot be asked, or the store fails.
-pub async fn reconcile(juror: &Juror, window: Window) -> Result<(), WatchError> {
+pub async fn reconcile(juror: &Juror, window: Window) -> Result<(), LookError> {
     let seats = seats_of_window(juror, window).await?;
     let late = jobs::add(&juror.store, &seats).await?;
     if !late.is_empty() {
@@ -136,7 +123,7 @@ pub async fn reconcile(juror: &Juror, window: Window) -> Result<(), WatchError> 
 
 /// All our seats of one window, page by page.
 async fn seats_of_window(juror: &Juror, window: Window) -> Result<Vec<Seat>, ChainError> {
-    let deadline = juror.params.clock.end(Window(window.0.saturating_add(1)));
+    let deadline = juror.clock.end(Window(window.0.saturating_add(1)));
     let mut seats = Vec::new();
     let mut start_after = None;
     loop {

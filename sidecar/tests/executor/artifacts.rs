@@ -6,9 +6,9 @@ use assay_common::artifact::{Artifact, Commitment};
 use assay_common::ids::{BatchId, InferenceId, Nonce, Window};
 use assay_common::msg::{SampleResponse, Seat};
 use assay_common::session::{fetch_digest, inference_id};
+use assay_sidecar::artifacts::{SIGNED_HEADER, SIGNER_HEADER, TIME_HEADER};
 use assay_sidecar::chain::{Account, Pending, Signed};
 use assay_sidecar::executor::plan::{plan, Limits, Offer};
-use assay_sidecar::executor::serve::{SIGNED_HEADER, SIGNER_HEADER, TIME_HEADER};
 use assay_sidecar::http::ArtifactResponse;
 use reqwest::RequestBuilder;
 

@@ -9,10 +9,11 @@ use assay_common::artifact::Artifact;
 use assay_common::digest::Domain;
 use assay_common::ids::{BatchId, Digest, Epoch, ModelDigest, Nonce, SessionId, UserSeed};
 use assay_common::judge::Measurement;
-use assay_common::msg::{QueryMsg, SampleResponse, SessionResponse, SessionStatus};
+use assay_common::msg::{ParamsVersion, QueryMsg, SampleResponse, SessionResponse, SessionStatus};
 use assay_common::params::{BeaconParams, ClockParams, Params};
 use assay_common::sampler::SamplingParams;
 use assay_common::session::{prompt_digest, voucher_digest, ModelSpec, NumericScheme, Request};
+use assay_sidecar::artifacts::Shelf;
 use assay_sidecar::chain::{Account, ChainError};
 use assay_sidecar::config::ExecutorConfig;
 use assay_sidecar::engine::{Engine, Facts, Question, Subject, Worker};
@@ -52,8 +53,8 @@ pub fn model() -> ModelDigest {
 }
 
 pub fn params() -> Params {
-    // Windows of a second since 1970: epoch 0 is long over.
-    let clock = ClockParams { start: 0, window_seconds: 1, windows_per_epoch: 10 };
+    // Epochs of a second since 1970: epoch 0 is long over.
+    let clock = ClockParams { start: 0, window_seconds: 1, windows_per_epoch: 1 };
     let beacon = BeaconParams {
         public_key: HexBinary::from(vec![0; 96]),
         genesis: 0,
@@ -111,6 +112,8 @@ pub fn vouched(key: &SigningKey, mut asked: AnswerRequest) -> AnswerRequest {
 pub struct Table {
     pub sessions: BTreeMap<SessionId, SessionResponse>,
     pub samples: BTreeMap<(BatchId, u32), SampleResponse>,
+    /// Maps an epoch to the parameters that hold from it on.
+    pub params: BTreeMap<Epoch, Params>,
 }
 
 fn contract(table: Arc<Mutex<Table>>) -> Contract {
@@ -122,6 +125,12 @@ fn contract(table: Arc<Mutex<Table>>) -> Contract {
             }
             QueryMsg::Sample { batch, draw } => {
                 table.samples.get(&(*batch, *draw)).map(|found| serde_json::to_value(found).unwrap())
+            }
+            QueryMsg::ParamsOf { epoch } => {
+                table.params.range(..=*epoch).next_back().map(|(from, params)| {
+                    let version = ParamsVersion { version: 1, from: *from, params: params.clone() };
+                    serde_json::to_value(version).unwrap()
+                })
             }
             other => panic!("the executor asks for {other:?}"),
         };
@@ -197,25 +206,26 @@ impl Suite {
         let key = SigningKey::random(&mut rand::rngs::OsRng);
         let table = Arc::new(Mutex::new(Table::default()));
         table.lock().unwrap().sessions.insert(SESSION, session(&key, account.address()));
+        table.lock().unwrap().params.insert(Epoch(0), params());
         let questions = Arc::new(AtomicUsize::new(0));
         let script = Script { questions: questions.clone() };
         let facts = Facts { spec: spec(), device: "script".into(), context: CONTEXT };
         let engine = Engine::with_worker(move || Ok((script, facts))).await.unwrap();
-        let inferences = Inferences::new(store(&dir).await);
+        let store = store(&dir).await;
+        let inferences = Inferences::new(store.clone());
         let terms = Terms {
             domain: domain(),
             address: account.address().into(),
             model: model(),
             vocabulary: VOCABULARY,
             context: CONTEXT,
-            params: params(),
+            clock: params().clock,
             min_fee: Uint128::new(10),
         };
         let gather = Duration::from_millis(50);
         let desk = Desk::open(Parts {
             contract: contract(table.clone()),
             account: account.clone(),
-            prefix: "wasm".into(),
             engine: engine.clone(),
             inferences: inferences.clone(),
             terms,
@@ -226,10 +236,12 @@ impl Suite {
             address: account.address().into(),
             chain_id: domain().chain_id,
             model: Some((model(), engine)),
+            traffic: Arc::default(),
         };
+        let shelf = Shelf::new((contract(table.clone()), domain()), "wasm", store, Arc::default());
         let listener = http::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(http::serve(listener, http::router(identity, Some(desk)), stop.clone()));
+        tokio::spawn(http::serve(listener, http::router(identity, shelf, Some(desk)), stop.clone()));
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         Self { key, account, table, questions, inferences, url, client, stop, dir }
     }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use assay_common::ids::{BatchId, Digest, Epoch, Nonce, Round, SessionId, Window};
+use assay_common::ids::{BatchId, Epoch, Nonce, Round, SessionId, Window};
 use assay_common::judge::Measurement;
 use assay_common::msg::{
-    BatchResponse, CalibrationRecord, CalibrationVersion, ClaimedRange, ExecuteMsg, ModelResponse, QueryMsg,
-    SampleKey, SessionResponse, SessionStatus,
+    BatchResponse, CalibrationVersion, ClaimedRange, ExecuteMsg, QueryMsg, SampleKey, SessionResponse,
+    SessionStatus,
 };
 use assay_common::proof::Finding;
 use assay_common::replay::SamplerVersion;
@@ -17,19 +17,21 @@ use assay_sidecar::accuse::file::{next_move, tend, Move};
 use assay_sidecar::accuse::Accuser;
 use assay_sidecar::store::Store;
 use assay_sidecar::validator::jobs::{self, Next, Seat};
+use assay_sidecar::validator::keep;
 use assay_sidecar::validator::pages::{self, PageState};
+use assay_sidecar::validator::relay::Source;
 use cosmwasm_std::Uint128;
 use serde_json::json;
 
-use super::artifacts::{spec, Trial};
+use super::artifacts::{calibration, Trial};
 use super::node::{message, Mempool};
-use super::suite::{end_of, key, Suite};
+use super::suite::{end_of, key, model, Suite};
 
 const REPLAY: Outcome = Outcome::Invalid { reason: InvalidReason::Replay };
 const DRAWN: Window = Window(4);
 
 /// What the chain says about a trial's batch, session and model, under the batch's id.
-fn know(suite: &Suite, trial: &Trial, id: BatchId) {
+pub fn know(suite: &Suite, trial: &Trial, id: BatchId) {
     let case = &trial.case;
     let (from, to) = (Nonce(1), Nonce(2));
     let batch = BatchResponse {
@@ -45,7 +47,7 @@ fn know(suite: &Suite, trial: &Trial, id: BatchId) {
         rate_q32: 1 << 32,
         sampler: SamplerVersion::CURRENT,
         params: 1,
-        calibration: Digest([0; 32]),
+        calibration: case.calibration,
         fees: Uint128::new(20),
         samples: 2,
         drawn: 2,
@@ -69,21 +71,8 @@ fn know(suite: &Suite, trial: &Trial, id: BatchId) {
         nonce: to,
         mark_q32: 1 << 32,
     };
-    let model = ModelResponse {
-        model: case.model,
-        spec: spec(),
-        reference_fee: Uint128::new(10),
-        calibration: CalibrationVersion {
-            version: 1,
-            from: Epoch(0),
-            record: CalibrationRecord { digest: Digest([0; 32]), probe_tolerance: 1, bins: Vec::new() },
-        },
-        next_calibration: None,
-        deprecated: false,
-        guardians: Vec::new(),
-        verdict_fee: Uint128::one(),
-        min_stake: Uint128::one(),
-    };
+    let record = calibration().record(case.calibration);
+    let model = model(CalibrationVersion { version: 1, from: Epoch(0), record }, None);
     let answers = [
         (QueryMsg::Batch { batch: id }, json!(batch)),
         (QueryMsg::Session { session: case.session }, json!(session)),
@@ -104,7 +93,7 @@ async fn judged(suite: &Suite, store: &Store, trial: &mut Trial, batch: u64, out
     jobs::record(store, 10, &[seat]).await.unwrap();
     let case = trial.case.clone();
     let steps = [
-        Next::Fetched { case: case.clone(), evidence },
+        Next::Fetched { case: case.clone(), evidence, from: Source::Executor(case.executor.clone()) },
         Next::Recomputed { measurement: Measurement { positions: Vec::new(), probes: Vec::new() } },
         Next::Judged { case, outcome, report: None },
     ];
@@ -231,10 +220,10 @@ async fn a_failure_that_no_row_proves_is_looked_at_once_and_left_to_the_jury() {
 }
 
 #[tokio::test]
-async fn the_artifact_of_a_failure_outlives_its_confirmation_and_a_valid_one_does_not() {
+async fn the_artifact_of_a_failure_outlives_its_sample_and_a_valid_one_does_not() {
     let suite = Suite::new().await;
-    let accuser = accuser(&suite).await;
-    let store = &accuser.store;
+    let juror = suite.juror().await;
+    let (store, chain) = (&juror.store, &juror.chain);
     let (mut bad, mut good) = (Trial::new(), Trial::new());
     bad.cheat(1);
     let failed = judged(&suite, store, &mut bad, 1, REPLAY).await;
@@ -244,9 +233,12 @@ async fn the_artifact_of_a_failure_outlives_its_confirmation_and_a_valid_one_doe
         assert!(pages::advance(store, &page, state, None).await.unwrap());
         page.state = state;
     }
+    // Of what the contract has swept, or never knew, nothing is open any more.
+    suite.node.state().enter(7);
+    keep::look(&juror).await.unwrap();
     assert!(accusations::judged(store, valid).await.unwrap().is_none());
     let (case, evidence) = accusations::judged(store, failed).await.unwrap().unwrap();
-    let subject = Subject::read(&accuser.chain, failed.batch, case.index).await.unwrap();
+    let subject = Subject::read(chain, failed.batch, case.index).await.unwrap();
     assert_eq!(subject.fraud(&evidence).unwrap().unwrap().finding, Finding::Replay);
 }
 

@@ -52,6 +52,7 @@ pub fn spec() -> ModelSpec {
 }
 
 /// An honest answer of three tokens, the second inference of a batch of two, and what the chain says about it.
+#[derive(Clone)]
 pub struct Trial {
     pub artifact: Artifact,
     requester: Account,
@@ -186,7 +187,8 @@ fn a_request_that_the_session_key_did_not_sign_is_invalid() {
     assert_eq!(trial.outcome(&evidence), invalid(InvalidReason::Voucher));
 }
 
-fn calibration() -> Calibration {
+/// One by which a trial passes.
+pub fn calibration() -> Calibration {
     let limit = Limit { mean: 0.001, sd: 0.001, max: 0.004, position_max: 0.02 };
     Calibration {
         version: assay_common::judge::VERSION,

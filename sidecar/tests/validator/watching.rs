@@ -8,9 +8,8 @@ use assay_common::msg::{BatchResponse, QueryMsg, SampleResponse, SessionResponse
 use assay_sidecar::store::Store;
 use assay_sidecar::validator::{jobs, pipeline, watch, Juror};
 use cosmwasm_std::Uint128;
-use serde::Serialize;
 
-use super::suite::{key, submit, Suite};
+use super::suite::{key, params, submit, Suite};
 
 fn drawn(batch: u64, window: u64, from: u32, to: u32) -> Event {
     let executor = "wasm1executor".into();
@@ -80,11 +79,6 @@ async fn blocks_that_the_node_no_longer_has_are_passed_over() {
     assert_eq!(jobs::cursor(&juror.store).await.unwrap(), Some(400));
 }
 
-fn answer(suite: &Suite, query: &QueryMsg, value: &impl Serialize) {
-    let query = serde_json::to_string(query).unwrap();
-    suite.node.state().answers.insert(query, serde_json::to_value(value).unwrap());
-}
-
 /// What the chain says about draw 0 of batch 1.
 fn sampled(suite: &Suite) {
     let (batch, session, model) = (BatchId(1), SessionId(1), ModelDigest([1; 32]));
@@ -103,7 +97,7 @@ fn sampled(suite: &Suite) {
         size_class: 0,
         bin: 0,
     };
-    answer(suite, &QueryMsg::Sample { batch, draw: 0 }, &sample);
+    suite.answer(&QueryMsg::Sample { batch, draw: 0 }, &sample);
     let record = BatchResponse {
         batch,
         executor: "wasm1executor".into(),
@@ -123,7 +117,7 @@ fn sampled(suite: &Suite) {
         drawn: 1,
         closed: 0,
     };
-    answer(suite, &QueryMsg::Batch { batch }, &record);
+    suite.answer(&QueryMsg::Batch { batch }, &record);
     let terms = SessionResponse {
         session,
         requester: "wasm1requester".into(),
@@ -142,7 +136,8 @@ fn sampled(suite: &Suite) {
         nonce: Nonce(1),
         mark_q32: 1 << 32,
     };
-    answer(suite, &QueryMsg::Session { session }, &terms);
+    suite.answer(&QueryMsg::Session { session }, &terms);
+    suite.govern(record.epoch, params());
 }
 
 #[tokio::test]
