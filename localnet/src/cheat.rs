@@ -4,11 +4,14 @@ use anyhow::{Context, Result};
 use assay_common::artifact::Artifact;
 use assay_common::digest::tagged;
 use assay_common::ids::RunSeed;
-use assay_sidecar::config::ModelConfig;
+use assay_sidecar::config::{Config, ModelConfig};
 use assay_sidecar::engine::{Answerer, AnswererFactory, Question};
 use assay_sidecar::executor::answer::{answer_with, honest_factory, rows_for};
 use assay_sidecar::model::{DeviceChoice, Model, ModelError};
 use tch::{Kind, TchError, Tensor};
+
+use crate::process::free_ports;
+use crate::withhold;
 
 /// Input weights that share one scale.
 const GROUP: i64 = 32;
@@ -26,6 +29,8 @@ pub enum Cheat {
     WrongSeed,
     /// Lets the 4-bit model write, and signs the promised model's numbers for that text.
     Prefill,
+    /// Answers honestly, and serves each artifact to one juror alone.
+    Withhold,
 }
 
 impl Cheat {
@@ -36,13 +41,33 @@ impl Cheat {
             Cheat::Int4 => "int4",
             Cheat::WrongSeed => "wrong-seed",
             Cheat::Prefill => "prefill",
+            Cheat::Withhold => "withhold",
+        }
+    }
+
+    /// Runs a node that cheats in this way.
+    ///
+    /// # Errors
+    /// The node's own, or there is no port for it to hide behind.
+    pub async fn run(self, mut config: Config) -> Result<()> {
+        let answerer = self.answerer(&config.model)?;
+        if self != Cheat::Withhold {
+            return assay_sidecar::run(config, answerer).await;
+        }
+        let outer = config.http.listen;
+        let port = free_ports(1)?.pop().context("no free port")?;
+        config.http.listen.set_port(port);
+        let door = withhold::serve(outer, config.http.listen);
+        tokio::select! {
+            ended = assay_sidecar::run(config, answerer) => ended,
+            ended = door => ended,
         }
     }
 
     /// What the sidecar runs in place of the honest answerer.
-    pub fn answerer(self, model: &ModelConfig) -> Result<AnswererFactory> {
+    fn answerer(self, model: &ModelConfig) -> Result<AnswererFactory> {
         Ok(match self {
-            Cheat::None => honest_factory(),
+            Cheat::None | Cheat::Withhold => honest_factory(),
             Cheat::WrongSeed => Box::new(|_| Ok(Box::new(WrongSeed))),
             Cheat::Int4 => {
                 let cheap = cheap_model(model)?;

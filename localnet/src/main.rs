@@ -24,6 +24,7 @@ mod standing;
 mod summary;
 mod table;
 mod wasmd;
+mod withhold;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -110,11 +111,9 @@ fn start() -> Result<()> {
     let cli = Cli::parse();
     let runtime = tokio::runtime::Runtime::new().context("no async runtime")?;
     match cli.command {
-        Some(Command::CheatNode { kind, config }) => runtime.block_on(async {
-            let config = Config::load(&config)?;
-            let answerer = kind.answerer(&config.model)?;
-            assay_sidecar::run(config, answerer).await
-        }),
+        Some(Command::CheatNode { kind, config }) => {
+            runtime.block_on(async { kind.run(Config::load(&config)?).await })
+        }
         None => runtime.block_on(run(cli.run)),
     }
 }

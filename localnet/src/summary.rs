@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use assay_common::ids::Epoch;
 use assay_common::msg::{EpochStatus, ParamsResponse, QueryMsg};
 use assay_common::proof::Accusation;
+use assay_sidecar::validator::relay::Relayed;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -24,6 +25,8 @@ pub struct Summary {
     pub tokens_per_second: Speed,
     /// Bytes of all artifacts, prompts and framing included, over the tokens that were generated.
     pub artifact_bytes_per_token: Option<f64>,
+    /// Artifacts, of all nodes together.
+    pub artifacts: Relayed,
     pub chain: ChainSummary,
     pub conservation: Conservation,
     pub refunds: Vec<SessionBooks>,
@@ -160,6 +163,7 @@ impl Summary {
                 verify: ratio("verified_tokens", "verify_seconds"),
             },
             artifact_bytes_per_token: ratio("artifact_bytes", "generated_tokens"),
+            artifacts: relayed(&healths)?,
             chain: ChainSummary {
                 validators: net.network.size(),
                 height: net.chain.height().await?,
@@ -187,6 +191,18 @@ fn number(health: &Value, name: &str) -> Option<f64> {
     let fields = health.as_object()?;
     let here = fields.get(name).and_then(Value::as_f64);
     here.or_else(|| fields.values().find_map(|inner| number(inner, name)))
+}
+
+/// The sums of what the nodes say about their artifacts.
+fn relayed(healths: &[Value]) -> Result<Relayed> {
+    let mut sum = Relayed::default();
+    for health in healths {
+        let one: Relayed = serde_json::from_value(health["artifacts"].clone())?;
+        sum.fetched_from_executors += one.fetched_from_executors;
+        sum.fetched_from_jurors += one.fetched_from_jurors;
+        sum.served_to_jurors += one.served_to_jurors;
+    }
+    Ok(sum)
 }
 
 fn seconds_of(variable: &str) -> Option<f64> {

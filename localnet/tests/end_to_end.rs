@@ -193,3 +193,16 @@ fn four_honest_nodes_are_all_paid_and_nobody_forfeits_though_a_validator_of_the_
     assert_eq!(chain["stopped"]["used_by"], "alder", "no validator was stopped: {chain}");
     assert!(number(chain, "height") > number(&chain["stopped"], "height") + LEAST_BLOCKS, "{chain}");
 }
+
+#[test]
+fn an_executor_that_serves_one_juror_alone_is_judged_by_all_of_them() {
+    let run = Run::of(&["--cheat", "withhold", "--epochs", "1"]);
+    HONEST.iter().for_each(|name| assert_honest(&run, name));
+    let (sampled, valid) = (run.sum(CHEAT, "sampled"), run.sum(CHEAT, "valid"));
+    assert!(sampled >= LEAST_AUDITS && valid * 10 >= sampled * 9, "{valid} of {sampled} valid");
+    assert_eq!(run.sum(CHEAT, "unavailable"), 0);
+    assert_books_balance(&run);
+    let artifacts = &run.summary["artifacts"];
+    // Of each of its samples, all jurors but the first have it from another.
+    assert!(number(artifacts, "fetched_from_jurors") >= sampled, "{artifacts}");
+}
