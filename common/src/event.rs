@@ -6,180 +6,272 @@ use cosmwasm_std::Uint128;
 
 use crate::ids::{BatchId, BatchRoot, Digest, Epoch, ModelDigest, Randomness, Round, SessionId, Window};
 
-/// An event of this contract that cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EventError {
-    #[error("event {event} has no attribute {key}")]
-    Missing { event: &'static str, key: &'static str },
-    #[error("event {event}: {key} = {value:?} cannot be read: {reason}")]
-    Unreadable { event: &'static str, key: &'static str, value: String, reason: String },
-}
+mod codec;
 
-macro_rules! events {
-    ($($(#[$doc:meta])* $name:ident = $kind:literal { $($(#[$field_doc:meta])* $field:ident: $type:ty),+ $(,)? })+) => {
-        /// Everything that the contract tells the world.
-        #[derive(Clone, Debug, PartialEq, Eq)]
-        pub enum Event {
-            $($(#[$doc])* $name { $($(#[$field_doc])* $field: $type),+ }),+
-        }
-
-        impl Event {
-            /// Type of the event, without the `wasm-` that the chain puts before it.
-            pub fn kind(&self) -> &'static str {
-                match self { $(Event::$name { .. } => $kind),+ }
-            }
-
-            /// Keys and values, in the order of the fields.
-            pub fn attributes(&self) -> Vec<(&'static str, String)> {
-                match self {
-                    $(Event::$name { $($field),+ } => vec![$((stringify!($field), $field.to_string())),+]),+
-                }
-            }
-
-            /// Reads an event of type `kind` (with or without `wasm-`); `None` where it is not one of these.
-            ///
-            /// # Errors
-            /// An attribute is missing or unreadable.
-            pub fn decode(kind: &str, attributes: &BTreeMap<String, String>) -> Result<Option<Event>, EventError> {
-                match kind.strip_prefix("wasm-").unwrap_or(kind) {
-                    $($kind => Ok(Some(Event::$name {
-                        $($field: {
-                            let (event, key) = ($kind, stringify!($field));
-                            let value = attributes.get(key).ok_or(EventError::Missing { event, key })?;
-                            value.parse::<$type>().map_err(|error| EventError::Unreadable {
-                                event, key, value: value.clone(), reason: error.to_string(),
-                            })?
-                        }),+
-                    })),)+
-                    _ => Ok(None),
-                }
-            }
-        }
-    };
-}
+use codec::events;
+pub use codec::{Attribute, EventError, Kind, VERSION_KEY};
 
 events! {
-    ModelRegistered = "assay_model_registered" { model: ModelDigest, reference_fee: Uint128, calibration: Digest }
-    /// What is committed from the beginning of `epoch` on is judged by another calibration.
-    CalibrationUpdated = "assay_calibration_updated" {
-        model: ModelDigest, version: u32, epoch: Epoch, before: Digest, after: Digest,
+    /// Governance made a model known.
+    ModelRegistered = "assay_model_registered", 1 {
+        model: ModelDigest, reference_fee: Uint128,
+        /// SHA-256 of the calibration that judges it.
+        calibration: Digest,
     }
-    ModelDeprecated = "assay_model_deprecated" { model: ModelDigest }
-    GuardiansSet = "assay_guardians_set" {
+    /// What is committed from the beginning of `epoch` on is judged by another calibration.
+    CalibrationUpdated = "assay_calibration_updated", 1 {
+        model: ModelDigest,
+        /// Counts the model's calibrations, from 1.
+        version: u32,
+        epoch: Epoch,
+        /// SHA-256 of the calibrations.
+        before: Digest, after: Digest,
+    }
+    /// A model takes no new sessions and nodes.
+    ModelDeprecated = "assay_model_deprecated", 1 { model: ModelDigest }
+    /// A model has other guardians.
+    GuardiansSet = "assay_guardians_set", 1 {
         model: ModelDigest,
         /// Addresses, separated by commas.
-        before: String, after: String,
+        before: String,
+        /// Addresses, separated by commas.
+        after: String,
         /// First epoch whose juries know it.
         from_epoch: Epoch,
     }
-    NodeRegistered = "assay_node_registered" {
-        node: String,
-        stake: Uint128,
+    /// A node bonded a stake, its first or its first after it had left.
+    NodeRegistered = "assay_node_registered", 1 {
+        node: String, stake: Uint128,
         /// First epoch whose juries it can sit on.
         from_epoch: Epoch,
     }
-    /// Lists of models are joined by commas.
-    NodeUpdated = "assay_node_updated" {
-        node: String, stake_before: Uint128, stake_after: Uint128, models_before: String, models_after: String,
+    /// A node added to its stake, or changed its models or its endpoint.
+    NodeUpdated = "assay_node_updated", 1 {
+        node: String, stake_before: Uint128, stake_after: Uint128,
+        /// Digests, separated by commas.
+        models_before: String,
+        /// Digests, separated by commas.
+        models_after: String,
         endpoint_before: String, endpoint_after: String,
         /// First epoch whose juries are drawn by the new stake and models.
         from_epoch: Epoch,
     }
-    Unbonded = "assay_unbonded" {
-        node: String, amount: Uint128, stake_before: Uint128, stake_after: Uint128,
+    /// A node took a part of its stake out of the next epoch's tables.
+    Unbonded = "assay_unbonded", 1 {
+        node: String, amount: Uint128,
+        /// Bonded.
+        stake_before: Uint128,
+        /// Bonded.
+        stake_after: Uint128,
         /// The second since 1970 from which it can be withdrawn.
         release: u64,
         /// First epoch whose juries are drawn without it.
         from_epoch: Epoch,
     }
-    Withdrawn = "assay_withdrawn" {
+    /// What had been unbonding for long enough was paid out.
+    Withdrawn = "assay_withdrawn", 1 {
         node: String, amount: Uint128, unbonding_before: Uint128, unbonding_after: Uint128,
         /// Whether nothing is left: the node is none any more.
         left: bool,
     }
-    /// A stake was taken from, bonded first.
-    Slashed = "assay_slashed" {
-        node: String, epoch: Epoch, amount: Uint128, stake_before: Uint128, stake_after: Uint128,
+    /// A stake was taken from for a forfeited epoch or a proven fraud, what is bonded first.
+    Slashed = "assay_slashed", 1 {
+        node: String, epoch: Epoch, amount: Uint128,
+        /// Bonded.
+        stake_before: Uint128,
+        /// Bonded.
+        stake_after: Uint128,
         unbonding_before: Uint128, unbonding_after: Uint128,
     }
-    SessionOpened = "assay_session_opened" {
-        session: SessionId, requester: String, executor: String, model: ModelDigest, fee: Uint128, escrow: Uint128,
+    /// A requester opened a prepaid session.
+    SessionOpened = "assay_session_opened", 1 {
+        session: SessionId, requester: String, executor: String, model: ModelDigest,
+        /// Of one inference.
+        fee: Uint128,
+        escrow: Uint128,
     }
-    SessionToppedUp = "assay_session_topped_up" {
+    /// Somebody added to a session.
+    SessionToppedUp = "assay_session_topped_up", 1 {
         session: SessionId, payer: String, amount: Uint128, escrow_before: Uint128, escrow_after: Uint128,
     }
-    /// The executor can claim until the end of epoch `closes_after`.
-    SessionClosing = "assay_session_closing" {
-        session: SessionId, requester: String, closes_before: Epoch, closes_after: Epoch, escrow: Uint128,
+    /// A requester began the closing of its session.
+    SessionClosing = "assay_session_closing", 1 {
+        session: SessionId, requester: String,
+        /// Last epoch in which the executor could have claimed.
+        closes_before: Epoch,
+        /// Last epoch in which the executor can claim.
+        closes_after: Epoch,
+        escrow: Uint128,
     }
-    /// What was left became claimable by the requester; `refunds` of it came from forfeited epochs.
-    SessionPaidOut = "assay_session_paid_out" {
-        session: SessionId, requester: String, amount: Uint128, refunds: Uint128,
+    /// All that was left of a session became claimable by the requester.
+    SessionPaidOut = "assay_session_paid_out", 1 {
+        session: SessionId, requester: String, amount: Uint128,
+        /// Of `amount`, what came from forfeited epochs.
+        refunds: Uint128,
         /// Epochs that are not settled: what they give back comes later.
         unsettled: u32,
         /// Whether this was all.
         closed: bool,
     }
-    BatchCommitted = "assay_batch_committed" {
+    /// An executor committed to inferences and was paid for them into its pending fees.
+    BatchCommitted = "assay_batch_committed", 1 {
         batch: BatchId, executor: String, model: ModelDigest, root: BatchRoot, epoch: Epoch, window: Window,
-        count: u32, samples: u32, fees: Uint128,
+        /// Inferences under the root.
+        count: u32,
+        /// How many of them will be drawn.
+        samples: u32,
+        /// Share of the inferences that is drawn, of 2³².
+        rate: u64,
+        fees: Uint128,
+        /// Of the executor's epoch.
+        pending_before: Uint128,
+        /// Of the executor's epoch.
+        pending_after: Uint128,
     }
-    BeaconPosted = "assay_beacon_posted" { window: Window, round: Round, randomness: Randomness }
+    /// The beacon of a window is known.
+    BeaconPosted = "assay_beacon_posted", 1 { window: Window, round: Round, randomness: Randomness }
     /// Samples `from..to` of a batch now have juries.
-    Drawn = "assay_drawn" {
+    Drawn = "assay_drawn", 1 {
         batch: BatchId, executor: String, window: Window, from: u32, to: u32,
         /// Whether this was the last page.
         complete: bool,
     }
-    VerdictsCommitted = "assay_verdicts_committed" { juror: String, window: Window, page: u32 }
-    VerdictsRevealed = "assay_verdicts_revealed" { juror: String, window: Window, page: u32, verdicts: u32 }
-    /// A contested sample got more seats; their verdicts are committed and revealed as those of a draw in this window.
-    SampleContested = "assay_sample_contested" {
-        batch: BatchId, draw: u32, executor: String, window: Window, seats: u32,
+    /// A juror committed to a page of its verdicts on the draws of a window.
+    VerdictsCommitted = "assay_verdicts_committed", 1 { juror: String, window: Window, page: u32 }
+    /// A juror opened that page.
+    VerdictsRevealed = "assay_verdicts_revealed", 1 {
+        juror: String, window: Window, page: u32,
+        /// How many there are on it.
+        verdicts: u32,
     }
-    /// Stake was taken for `unrevealed` commitments, a `second_level` that the juror caused, or an `unavailable` artifact.
-    StakeTaken = "assay_stake_taken" { node: String, reason: String, amount: Uint128, stake_after: Uint128 }
+    /// A contested sample got more seats; their verdicts are committed and revealed as those of a draw in this window.
+    SampleContested = "assay_sample_contested", 1 {
+        batch: BatchId, draw: u32, executor: String, window: Window,
+        /// How many were added.
+        seats: u32,
+    }
+    /// Stake was taken while samples were closed, what is bonded first.
+    StakeTaken = "assay_stake_taken", 1 {
+        node: String,
+        /// `unrevealed` commitments, a `second_level` that the juror caused, or an `unavailable` artifact.
+        reason: String,
+        amount: Uint128,
+        /// Bonded, before the message that took it.
+        stake_before: Uint128,
+        /// Bonded, after the message and all that it took.
+        stake_after: Uint128,
+    }
     /// A juror missed so many verdicts that it is off the juries from this epoch on.
-    JurorBenched = "assay_juror_benched" { juror: String, from_epoch: Epoch }
-    /// One sample came to its end; `outcome` as valid, fail_replay, fail_malformed, unavailable, inconclusive_split, void…
-    SampleClosed = "assay_sample_closed" { batch: BatchId, draw: u32, executor: String, outcome: String }
+    JurorBenched = "assay_juror_benched", 1 { juror: String, from_epoch: Epoch }
+    /// One sample came to its end.
+    SampleClosed = "assay_sample_closed", 1 {
+        batch: BatchId, draw: u32, executor: String,
+        /// valid, fail_replay, fail_malformed, unavailable, inconclusive_split, void…
+        outcome: String,
+    }
     /// A step of a settlement, or its end.
-    Settled = "assay_settled" {
+    Settled = "assay_settled", 1 {
         executor: String, epoch: Epoch,
         /// open, paid or forfeited
         status: String,
-        folded: u32, evidence_before: i64, evidence_after: i64, bound: i64, reward: Uint128, refunded: Uint128,
-        slashed: Uint128, bounty: Uint128, reputation_before: u32, reputation_after: u32,
+        /// Samples that the evidence took in.
+        folded: u32,
+        /// Of the highest alternative, in 2⁻¹⁶ bits.
+        evidence_before: i64,
+        /// The same after this step; where it forfeits the epoch, what did: from then on it is 0.
+        evidence_after: i64,
+        /// What forfeits the epoch, in 2⁻¹⁶ bits.
+        bound: i64,
+        /// Became claimable by the executor.
+        reward: Uint128,
+        /// Went back to the sessions.
+        refunded: Uint128,
+        slashed: Uint128,
+        /// Of `slashed`, what went to the accuser.
+        bounty: Uint128,
+        /// Millionths of full trust.
+        reputation_before: u32,
+        /// Millionths of full trust.
+        reputation_after: u32,
+        /// Share of the executor's inferences that is drawn, of 2³².
+        rate_before: u64,
+        /// Share of the executor's inferences that is drawn, of 2³².
+        rate_after: u64,
     }
     /// An accuser may show the proof behind `hash` from the next block until the end of epoch `until`.
-    FraudCommitted = "assay_fraud_committed" { accuser: String, hash: Digest, until: Epoch }
-    /// A proof was brought; `finding` as replay, malformed, sampling, request or equivocation.
-    FraudProven = "assay_fraud_proven" {
-        executor: String, epoch: Epoch, batch: BatchId, index: u32, finding: String, accuser: String,
-        /// open, condemned, paid or forfeited; an open epoch is condemned, and slashed at its settlement.
-        status_before: String, status_after: String,
-        stake_before: Uint128, stake_after: Uint128, reputation_before: u32, reputation_after: u32,
-        slashed: Uint128, bounty: Uint128, burned: Uint128,
+    FraudCommitted = "assay_fraud_committed", 1 { accuser: String, hash: Digest, until: Epoch }
+    /// A proof was brought: an open epoch is condemned, and slashed at its settlement; one that is settled is slashed now.
+    FraudProven = "assay_fraud_proven", 1 {
+        executor: String, epoch: Epoch, batch: BatchId,
+        /// Leaf number under the batch's root.
+        index: u32,
+        /// replay, malformed, sampling, request or equivocation
+        finding: String,
+        accuser: String,
+        /// open, condemned, paid or forfeited
+        status_before: String,
+        /// open, condemned, paid or forfeited
+        status_after: String,
+        /// Bonded.
+        stake_before: Uint128,
+        /// Bonded.
+        stake_after: Uint128,
+        /// Millionths of full trust.
+        reputation_before: u32,
+        /// Millionths of full trust.
+        reputation_after: u32,
+        /// Share of the executor's inferences that is drawn, of 2³².
+        rate_before: u64,
+        /// Share of the executor's inferences that is drawn, of 2³².
+        rate_after: u64,
+        slashed: Uint128,
+        /// Of `slashed`, what went to the accuser.
+        bounty: Uint128,
+        burned: Uint128,
     }
-    Swept = "assay_swept" { items: u32 }
-    Claimed = "assay_claimed" { address: String, amount: Uint128 }
+    /// State that nothing depended on was removed.
+    Swept = "assay_swept", 1 {
+        /// Entries removed and sessions paid out.
+        items: u32,
+    }
+    /// All that an address had earned was paid out; nothing of it is left.
+    Claimed = "assay_claimed", 1 { address: String, amount: Uint128 }
     /// Another version of the contract's code has taken over.
-    Migrated = "assay_migrated" { before: String, after: String }
+    Migrated = "assay_migrated", 1 { before: String, after: String }
     /// One for each field that a version of the parameters changes, from the beginning of `epoch` on.
-    ParamChanged = "assay_param_changed" { version: u32, epoch: Epoch, field: String, before: String, after: String }
+    ParamChanged = "assay_param_changed", 1 {
+        /// Counts the versions of the parameters, from 1.
+        version: u32,
+        epoch: Epoch,
+        /// Group and name, as in `fees.slash_ppm`.
+        field: String,
+        before: String, after: String,
+    }
     /// The version that would have come into force in `epoch` will not.
-    ParamsCancelled = "assay_params_cancelled" { version: u32, epoch: Epoch }
-    /// Payouts and withdrawals wait until governance ends the pause, or it lapses at `until`.
-    Paused = "assay_paused" { until: u64 }
-    Unpaused = "assay_unpaused" {
-        /// When it would have lapsed, and now.
-        until_before: u64, until_after: u64,
+    ParamsCancelled = "assay_params_cancelled", 1 {
+        /// Counts the versions of the parameters, from 1.
+        version: u32,
+        epoch: Epoch,
+    }
+    /// Payouts and withdrawals wait until governance ends the pause, or it lapses.
+    Paused = "assay_paused", 1 {
+        /// When it lapses, in seconds since 1970.
+        until: u64,
+    }
+    /// Governance ended the pause.
+    Unpaused = "assay_unpaused", 1 {
+        /// When it would have lapsed, in seconds since 1970.
+        until_before: u64,
+        /// When it ended, in seconds since 1970.
+        until_after: u64,
     }
 }
 
 impl From<Event> for cosmwasm_std::Event {
     fn from(event: Event) -> Self {
-        cosmwasm_std::Event::new(event.kind()).add_attributes(event.attributes())
+        cosmwasm_std::Event::new(event.kind())
+            .add_attribute(VERSION_KEY, event.version().to_string())
+            .add_attributes(event.attributes())
     }
 }
 
@@ -200,7 +292,8 @@ mod tests {
     }
 
     fn attributes(event: &Event) -> BTreeMap<String, String> {
-        event.attributes().into_iter().map(|(k, v)| (k.to_string(), v)).collect()
+        let written = cosmwasm_std::Event::from(event.clone()).attributes;
+        written.into_iter().map(|attribute| (attribute.key, attribute.value)).collect()
     }
 
     #[test]
@@ -209,6 +302,31 @@ mod tests {
         assert_eq!(Event::decode("wasm-assay_drawn", &attributes(&event)), Ok(Some(event.clone())));
         assert_eq!(Event::decode("assay_drawn", &attributes(&event)), Ok(Some(event)));
         assert_eq!(Event::decode("transfer", &BTreeMap::new()), Ok(None));
+    }
+
+    #[test]
+    fn an_event_of_another_version_is_refused_and_one_from_before_versions_is_none_of_these() {
+        let mut attributes = attributes(&drawn());
+        attributes.insert(VERSION_KEY.into(), "2".into());
+        let error = Event::decode("assay_drawn", &attributes).unwrap_err();
+        assert_eq!(error, EventError::OtherVersion { event: "assay_drawn", found: "2".into(), known: 1 });
+        attributes.remove(VERSION_KEY);
+        assert_eq!(Event::decode("assay_drawn", &attributes), Ok(None));
+    }
+
+    #[test]
+    fn every_kind_says_what_it_is_and_names_each_attribute_once() {
+        for (place, kind) in KINDS.iter().enumerate() {
+            assert!(!kind.about.is_empty(), "{}", kind.kind);
+            assert!(KINDS[..place].iter().all(|earlier| earlier.kind != kind.kind), "{} twice", kind.kind);
+            for (at, attribute) in kind.attributes.iter().enumerate() {
+                let same = |other: &Attribute| other.key == attribute.key || other.key == VERSION_KEY;
+                assert!(!kind.attributes[..at].iter().any(same), "{}: {}", kind.kind, attribute.key);
+            }
+        }
+        let drawn = KINDS.iter().find(|kind| kind.kind == "assay_drawn").unwrap();
+        assert_eq!(drawn.attributes[1], Attribute { key: "executor", of: "String", about: "" });
+        assert_eq!(drawn.attributes[5].about, "Whether this was the last page.");
     }
 
     #[test]

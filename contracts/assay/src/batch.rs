@@ -108,13 +108,16 @@ pub fn commit(
         NODES.save(storage, &tx.sender, &node)?;
         UNSETTLED.save(storage, (epoch.0, &tx.sender), &true)?;
     }
-    enter(book.account(storage, epoch)?, &batch, &split, params.jury.max_samples_per_window)?;
+    let account = book.account(storage, epoch)?;
+    let pending_before = account.pending;
+    enter(account, &batch, &split, params.jury.max_samples_per_window)?;
+    let pending = (pending_before, account.pending);
     book.save(storage)?;
     let mut held = POOLS.load(storage)?;
     move_money(&mut held, claimed.credit, batch.fees, &split)?;
     POOLS.save(storage, &held)?;
     store(storage, id, &batch)?;
-    Ok(Response::new().add_event(committed(id, batch)))
+    Ok(Response::new().add_event(committed(id, batch, pending)))
 }
 
 /// The end of the fraud window: what is left of the batch's window, then the time for proofs, on the clock that stands still in
@@ -289,7 +292,7 @@ fn store(storage: &mut dyn Storage, id: BatchId, batch: &Batch) -> Result<(), Co
     Ok(())
 }
 
-fn committed(id: BatchId, batch: Batch) -> Event {
+fn committed(id: BatchId, batch: Batch, (pending_before, pending_after): (Uint128, Uint128)) -> Event {
     Event::BatchCommitted {
         batch: id,
         executor: batch.executor.into_string(),
@@ -299,7 +302,10 @@ fn committed(id: BatchId, batch: Batch) -> Event {
         window: batch.window,
         count: batch.count,
         samples: batch.samples,
+        rate: batch.rate_q32,
         fees: batch.fees,
+        pending_before,
+        pending_after,
     }
 }
 

@@ -243,6 +243,8 @@ fn condemn(
         stake_after: node.stake,
         reputation_before: before.2 .0,
         reputation_after: node.reputation.0,
+        rate_before: before.2.rate_q32(&tx.config.params.reputation),
+        rate_after: node.reputation.rate_q32(&tx.config.params.reputation),
         slashed: account.slashed,
         bounty: account.bounty,
         burned,

@@ -96,6 +96,8 @@ pub fn settle(
         bounty: account.bounty,
         reputation_before: reputation.0,
         reputation_after: node.reputation.0,
+        rate_before: reputation.rate_q32(&tx.config.params.reputation),
+        rate_after: node.reputation.rate_q32(&tx.config.params.reputation),
     }))
 }
 

@@ -18,6 +18,8 @@ pub struct Stakes {
 
 struct Taken {
     address: Addr,
+    /// What was bonded before.
+    stake: Uint128,
     node: Node,
     reasons: Vec<(&'static str, Uint128)>,
 }
@@ -39,7 +41,7 @@ impl Stakes {
             std::collections::btree_map::Entry::Vacant(new) => {
                 let address = node::address(storage, number)?;
                 let node = node::load(storage, &address)?;
-                new.insert(Taken { address, node, reasons: Vec::new() })
+                new.insert(Taken { address, stake: node.stake, node, reasons: Vec::new() })
             }
         };
         let amount = taken.node.take(amount);
@@ -56,13 +58,14 @@ impl Stakes {
     /// Storage cannot be written.
     pub fn save(self, storage: &mut dyn Storage, tx: &Tx) -> Result<Vec<Event>, ContractError> {
         let mut events = Vec::new();
-        for Taken { address, node, reasons } in self.nodes.into_values() {
+        for Taken { address, stake, node, reasons } in self.nodes.into_values() {
             node::lower(storage, tx, &node)?;
             NODES.save(storage, &address, &node)?;
             events.extend(reasons.into_iter().map(|(reason, amount)| Event::StakeTaken {
                 node: address.to_string(),
                 reason: reason.into(),
                 amount,
+                stake_before: stake,
                 stake_after: node.stake,
             }));
         }

@@ -13,6 +13,7 @@ mod test_cost;
 mod test_draw;
 mod test_epoch;
 mod test_equivocation;
+mod test_events;
 mod test_fixture;
 mod test_frauds;
 mod test_guardian;

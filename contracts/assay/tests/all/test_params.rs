@@ -88,7 +88,7 @@ fn a_change_names_each_field_with_its_values_before_and_after() {
         .iter()
         .filter(|event| event.ty == "wasm-assay_param_changed")
         .map(|event| {
-            let values: Vec<&str> = event.attributes[1..].iter().map(|a| a.value.as_str()).collect();
+            let values: Vec<&str> = event.attributes[2..].iter().map(|a| a.value.as_str()).collect();
             values.join(" ")
         })
         .collect();

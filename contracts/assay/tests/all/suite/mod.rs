@@ -123,6 +123,8 @@ pub struct Suite {
     pub model: ModelDigest,
     pub nodes: Vec<Addr>,
     pub beacon: Beacon,
+    /// Every event of an accepted message.
+    pub told: Vec<cosmwasm_std::Event>,
     minted: u128,
     accounts: u8,
 }
@@ -156,6 +158,7 @@ impl Suite {
             model: ModelDigest::default(),
             nodes: Vec::new(),
             beacon: Beacon::new(1),
+            told: Vec::new(),
             minted: 0,
             accounts: 0,
         };
@@ -234,7 +237,7 @@ impl Suite {
         let result = self.app.execute_contract(sender.clone(), self.contract.clone(), msg, &funds);
         self.check_money();
         if let Ok(response) = &result {
-            check_events(response);
+            self.told.extend(checked_events(response));
         }
         result.map_err(|error| error.to_string())
     }
@@ -341,12 +344,15 @@ pub fn attribute(response: &AppResponse, kind: &str, key: &str) -> String {
 }
 
 /// What the contract says is what explorers and sidecars can read.
-fn check_events(response: &AppResponse) {
-    for event in response.events.iter().filter(|event| event.ty.starts_with("wasm-")) {
-        let attributes = event.attributes.iter().map(|a| (a.key.clone(), a.value.clone())).collect();
-        let decoded = Event::decode(&event.ty, &attributes).unwrap_or_else(|error| panic!("{error}"));
-        assert!(decoded.is_some(), "{event:?}");
-    }
+fn checked_events(response: &AppResponse) -> Vec<cosmwasm_std::Event> {
+    let ours = response.events.iter().filter(|event| event.ty.starts_with("wasm-"));
+    ours.cloned().inspect(check_event).collect()
+}
+
+fn check_event(event: &cosmwasm_std::Event) {
+    let attributes = event.attributes.iter().map(|a| (a.key.clone(), a.value.clone())).collect();
+    let decoded = Event::decode(&event.ty, &attributes).unwrap_or_else(|error| panic!("{error}"));
+    assert!(decoded.is_some(), "{event:?}");
 }
 
 /// The attributes of the first event of a kind.
