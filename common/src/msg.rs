@@ -151,7 +151,7 @@ pub enum QueryMsg {
     #[returns(ValidateParamsResponse)]
     ValidateParams { patch: ParamsPatch },
     #[returns(PauseResponse)]
-    Pause {},
+    PauseStatus {},
     #[returns(ClockResponse)]
     Clock {},
     #[returns(PoolsResponse)]
@@ -160,34 +160,49 @@ pub enum QueryMsg {
     Model { model: ModelDigest },
     #[returns(Page<ModelResponse, ModelDigest>)]
     Models { start_after: Option<ModelDigest>, limit: Option<u32> },
+    /// Here and in all queries `…ById`: one answer for each id, in the order of the ids, none where there is no such item;
+    /// at most 100 ids.
+    #[returns(Vec<Option<ModelResponse>>)]
+    ModelsById { models: Vec<ModelDigest> },
     #[returns(NodeResponse)]
     Node { address: String },
     #[returns(Page<NodeResponse, String>)]
     Nodes { start_after: Option<String>, limit: Option<u32> },
+    #[returns(Vec<Option<NodeResponse>>)]
+    NodesById { addresses: Vec<String> },
     #[returns(SessionResponse)]
     Session { session: SessionId },
     #[returns(Page<SessionResponse, SessionId>)]
     Sessions { start_after: Option<SessionId>, limit: Option<u32> },
+    #[returns(Vec<Option<SessionResponse>>)]
+    SessionsById { sessions: Vec<SessionId> },
     #[returns(BatchResponse)]
     Batch { batch: BatchId },
     #[returns(Page<BatchResponse, BatchId>)]
     Batches { start_after: Option<BatchId>, limit: Option<u32> },
+    #[returns(Vec<Option<BatchResponse>>)]
+    BatchesById { batches: Vec<BatchId> },
     #[returns(SampleResponse)]
     Sample { batch: BatchId, draw: u32 },
     /// The samples of a batch with their verdicts, in the order of the draw.
     #[returns(Page<SampleResponse, u32>)]
     Samples { batch: BatchId, start_after: Option<u32>, limit: Option<u32> },
+    #[returns(Vec<Option<SampleResponse>>)]
+    SamplesById { samples: Vec<SampleKey> },
     /// The samples that a juror must judge, of those drawn in one window.
     #[returns(Page<AssignedPage, u32>)]
     Assignments { juror: String, window: Window, start_after: Option<u32>, limit: Option<u32> },
-    /// The revealed verdicts of one juror on the samples of one of its pages.
-    #[returns(Vec<Verdict>)]
-    Verdicts { juror: String, window: Window, page: u32 },
+    /// The revealed verdicts of a juror on the samples that it must judge, of those drawn in one window; at most five
+    /// pages at once.
+    #[returns(Page<VerdictsResponse, u32>)]
+    Verdicts { juror: String, window: Window, start_after: Option<u32>, limit: Option<u32> },
     /// A juror's commitment to one page, if any.
     #[returns(CommitmentResponse)]
     Commitment { juror: String, window: Window, page: u32 },
     #[returns(EvidenceResponse)]
     Evidence { executor: String },
+    #[returns(Vec<Option<EvidenceResponse>>)]
+    EvidenceById { executors: Vec<String> },
     #[returns(EpochResponse)]
     Epoch { executor: String, epoch: Epoch },
     /// Whether an accuser's commitment to a proof stands.
@@ -196,6 +211,8 @@ pub enum QueryMsg {
     /// The epochs of one executor, in order.
     #[returns(Page<EpochResponse, Epoch>)]
     Epochs { executor: String, start_after: Option<Epoch>, limit: Option<u32> },
+    #[returns(Vec<Option<EpochResponse>>)]
+    EpochsById { epochs: Vec<EpochKey> },
     #[returns(ClaimableResponse)]
     Claimable { address: String },
     #[returns(BeaconResponse)]
@@ -441,6 +458,14 @@ pub struct AssignedPage {
     pub samples: Vec<SampleKey>,
 }
 
+/// The revealed verdicts on the samples of one [`AssignedPage`].
+#[cw_serde]
+pub struct VerdictsResponse {
+    pub page: u32,
+    /// In the order in which the seats were given.
+    pub verdicts: Vec<Verdict>,
+}
+
 #[cw_serde]
 pub struct Seat {
     pub juror: String,
@@ -517,6 +542,14 @@ impl std::fmt::Display for EpochStatus {
             Self::Forfeited => "forfeited",
         })
     }
+}
+
+/// The epoch of an executor.
+#[cw_serde]
+#[derive(Eq, PartialOrd, Ord)]
+pub struct EpochKey {
+    pub executor: String,
+    pub epoch: Epoch,
 }
 
 /// How many inferences ended in each way.

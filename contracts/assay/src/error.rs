@@ -159,6 +159,8 @@ pub enum ContractError {
     CheckPoolShort { needed: Uint128, sent: Uint128 },
     #[error("{sent} came with the message, {needed} are needed")]
     SurplusFunds { needed: Uint128, sent: Uint128 },
+    #[error("{count} ids: at most {most} in one query")]
+    TooManyIds { count: usize, most: usize },
     #[error("there is no batch {batch}")]
     UnknownBatch { batch: BatchId },
 

@@ -1,19 +1,16 @@
-//! Batches, their samples, and what jurors must judge and have judged.
+//! Batches and their samples.
 
 use assay_common::claims;
 use assay_common::draw;
-use assay_common::ids::{BatchId, DrawSeed, Epoch, Window};
-use assay_common::msg::{
-    AssignedPage, BatchResponse, CommitmentResponse, Page, SampleKey, SampleResponse, Seat,
-};
+use assay_common::ids::{BatchId, DrawSeed, Epoch};
+use assay_common::msg::{BatchResponse, Page, SampleKey, SampleResponse, Seat};
 use assay_common::session::inference_id;
-use assay_common::verdict::Verdict;
-use cosmwasm_std::{Addr, Order, Storage};
+use cosmwasm_std::{Order, Storage};
 use cw_storage_plus::Bound;
 
 use super::paging;
 use crate::error::ContractError;
-use crate::state::{Batch, Cast, Sample, ASSIGNMENTS, BATCHES, BEACONS, COMMITMENTS, SAMPLES};
+use crate::state::{Batch, Sample, BATCHES, BEACONS, SAMPLES};
 use crate::tx::Config;
 use crate::{beacon, contest, model, node, tally};
 
@@ -143,53 +140,4 @@ fn probe_seeds(
     let first = first.map(|beacon| draw::seed(&config.domain, id, &beacon.randomness));
     let second = second.map(|beacon| draw::second_seed(&config.domain, id, &beacon.randomness));
     Ok(first.into_iter().chain(second).collect())
-}
-
-pub fn assignments(
-    storage: &dyn Storage,
-    juror: &Addr,
-    window: Window,
-    start_after: Option<u32>,
-    limit: Option<u32>,
-) -> Result<Page<AssignedPage, u32>, ContractError> {
-    let juror = node::load(storage, juror)?.number;
-    let start = start_after.map(Bound::exclusive);
-    let pages = ASSIGNMENTS.prefix((juror.0, window.0)).range(storage, start, None, Order::Ascending);
-    let found = pages.map(|entry| {
-        let (page, samples) = entry?;
-        Ok((page, AssignedPage { page, samples }))
-    });
-    paging::page(found, paging::limit(limit))
-}
-
-pub fn verdicts(
-    storage: &dyn Storage,
-    juror: &Addr,
-    window: Window,
-    page: u32,
-) -> Result<Vec<Verdict>, ContractError> {
-    let juror = node::load(storage, juror)?.number;
-    let samples = ASSIGNMENTS.may_load(storage, ((juror.0, window.0), page))?.unwrap_or_default();
-    let mut verdicts = Vec::with_capacity(samples.len());
-    for SampleKey { batch, draw } in samples {
-        let sample = tally::load(storage, batch, draw)?;
-        let seat = sample.seats.into_iter().find(|seat| seat.juror == juror);
-        let cast = seat.and_then(|seat| seat.verdict);
-        verdicts.extend(cast.map(|Cast { outcome, score }| Verdict { batch, draw, outcome, score }));
-    }
-    Ok(verdicts)
-}
-
-pub fn commitment(
-    storage: &dyn Storage,
-    juror: &Addr,
-    window: Window,
-    page: u32,
-) -> Result<CommitmentResponse, ContractError> {
-    let juror = node::load(storage, juror)?.number;
-    let found = COMMITMENTS.may_load(storage, (juror.0, window.0, page))?;
-    Ok(CommitmentResponse {
-        hash: found.as_ref().map(|commitment| commitment.hash),
-        revealed: found.is_some_and(|commitment| commitment.revealed),
-    })
 }

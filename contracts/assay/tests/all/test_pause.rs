@@ -9,7 +9,7 @@ use crate::suite::*;
 const DAY: u64 = 24 * 3600;
 
 fn pause(suite: &Suite) -> PauseResponse {
-    suite.query(&QueryMsg::Pause {})
+    suite.query(&QueryMsg::PauseStatus {})
 }
 
 fn govern(suite: &mut Suite, msg: &ExecuteMsg) {

@@ -1,7 +1,8 @@
 use assay_common::ids::{BatchId, Epoch, SessionId, Window};
 use assay_common::msg::{
-    AssignedPage, BatchResponse, ClockResponse, DueBeacon, DueSettle, DueTally, EpochResponse, ExecuteMsg,
-    ModelResponse, NodeResponse, Page, ParamsResponse, ParamsVersion, QueryMsg, SampleKey, SessionResponse,
+    AssignedPage, BatchResponse, ClockResponse, DueBeacon, DueSettle, DueTally, EpochKey, EpochResponse,
+    EvidenceResponse, ExecuteMsg, ModelResponse, NodeResponse, Page, ParamsResponse, ParamsVersion, QueryMsg,
+    SampleKey, SampleResponse, SessionResponse, VerdictsResponse,
 };
 use assay_contract::error::ContractError;
 use serde::de::DeserializeOwned;
@@ -116,6 +117,108 @@ fn models_and_epochs_come_in_pages_too() {
         limit: Some(2),
     });
     assert_eq!(epochs.iter().map(|e| e.epoch.0).collect::<Vec<_>>(), [0, 1, 2]);
+}
+
+/// One batch of three by each of two nodes, drawn; two epochs.
+fn worked() -> (Suite, [BatchId; 2]) {
+    let mut suite = Suite::new();
+    let executors = [suite.nodes[0].clone(), suite.nodes[1].clone()];
+    let batches = executors.each_ref().map(|executor| {
+        let session = suite.open_session(executor, 50 * FEE);
+        let claim = suite.claim(session, 3);
+        suite.commit_batch(executor, vec![claim], 0)
+    });
+    suite.at_window(1);
+    suite.post_beacon(0);
+    batches.iter().for_each(|batch| suite.draw(*batch, 100));
+    (suite, batches)
+}
+
+#[test]
+fn many_at_once_are_what_they_are_one_by_one_in_the_order_of_the_ids_and_none_where_there_is_none() {
+    let (suite, [first, second]) = worked();
+    let stranger = suite.requester.to_string();
+    let [one, two] = [&suite.nodes[0], &suite.nodes[1]].map(ToString::to_string);
+
+    let nodes: Vec<Option<NodeResponse>> =
+        suite.query(&QueryMsg::NodesById { addresses: vec![two.clone(), stranger.clone(), one.clone()] });
+    let node = |address: &str| suite.query(&QueryMsg::Node { address: address.into() });
+    assert_eq!(nodes, [Some(node(&two)), None, Some(node(&one))]);
+
+    let evidence: Vec<Option<EvidenceResponse>> =
+        suite.query(&QueryMsg::EvidenceById { executors: vec![stranger.clone(), one.clone()] });
+    assert_eq!(evidence, [None, Some(suite.query(&QueryMsg::Evidence { executor: one.clone() }))]);
+
+    let models: Vec<Option<ModelResponse>> =
+        suite.query(&QueryMsg::ModelsById { models: vec![Default::default(), suite.model] });
+    assert_eq!(models, [None, Some(suite.query(&QueryMsg::Model { model: suite.model }))]);
+
+    let ids = [2, 9, 1].map(SessionId);
+    let sessions: Vec<Option<SessionResponse>> =
+        suite.query(&QueryMsg::SessionsById { sessions: ids.to_vec() });
+    assert_eq!(sessions, [Some(suite.session(ids[0])), None, Some(suite.session(ids[2]))]);
+
+    let batches: Vec<Option<BatchResponse>> =
+        suite.query(&QueryMsg::BatchesById { batches: vec![BatchId(9), second, first, first] });
+    let batch = |batch| Some(suite.query(&QueryMsg::Batch { batch }));
+    assert_eq!(batches, [None, batch(second), batch(first), batch(first)]);
+
+    let key = |batch, draw| SampleKey { batch, draw };
+    let keys = vec![key(second, 2), key(second, 3), key(BatchId(9), 0), key(first, 0)];
+    let samples: Vec<Option<SampleResponse>> = suite.query(&QueryMsg::SamplesById { samples: keys });
+    let found = [Some(suite.samples(second)[2].clone()), None, None, Some(suite.samples(first)[0].clone())];
+    assert_eq!(samples, found);
+
+    let of = |executor: &str, epoch| EpochKey { executor: executor.into(), epoch: Epoch(epoch) };
+    let epochs: Vec<Option<EpochResponse>> =
+        suite.query(&QueryMsg::EpochsById { epochs: vec![of(&one, 0), of(&one, 7), of(&stranger, 0)] });
+    assert_eq!(epochs, [Some(suite.epoch(&suite.nodes[0], 0)), None, None]);
+
+    let none: Vec<Option<BatchResponse>> = suite.query(&QueryMsg::BatchesById { batches: vec![] });
+    assert_eq!(none, []);
+}
+
+#[test]
+fn a_list_of_ids_is_refused_where_it_is_too_long_or_holds_what_cannot_be_one() {
+    let suite = Suite::new();
+    let refused = |msg: &QueryMsg| suite.try_query::<Vec<Option<NodeResponse>>>(msg).unwrap_err().to_string();
+    let sessions = |count| QueryMsg::SessionsById { sessions: vec![SessionId(1); count] };
+    let expected = ContractError::TooManyIds { count: 101, most: 100 };
+    assert!(refused(&sessions(101)).contains(&expected.to_string()));
+    let most: Vec<Option<SessionResponse>> = suite.query(&sessions(100));
+    assert_eq!(most, vec![None; 100]);
+    let nobody = QueryMsg::NodesById { addresses: vec!["nobody".into()] };
+    assert!(!refused(&nobody).is_empty());
+}
+
+#[test]
+fn verdicts_come_in_the_pages_of_the_assignments() {
+    let mut suite = Suite::builder().params(|params| params.limits.verdict_page = 4).build();
+    let (executor, juror) = (suite.nodes[0].clone(), suite.nodes[1].clone());
+    let session = suite.open_session(&executor, 90 * FEE);
+    let claim = suite.claim(session, 30);
+    let batch = suite.commit_batch(&executor, vec![claim], 0);
+    suite.draw_and_reveal(0, &[batch], &honest);
+    let read = |start_after, limit| -> Page<VerdictsResponse, u32> {
+        let juror = juror.to_string();
+        suite.query(&QueryMsg::Verdicts { juror, window: Window(1), start_after, limit })
+    };
+    let whole: Vec<VerdictsResponse> = suite.collect(|start_after| QueryMsg::Verdicts {
+        juror: juror.to_string(),
+        window: Window(1),
+        start_after,
+        limit: Some(2),
+    });
+    let keys =
+        whole.iter().flat_map(|page| &page.verdicts).map(|v| SampleKey { batch: v.batch, draw: v.draw });
+    assert_eq!(keys.collect::<Vec<_>>(), suite.assignments(&juror, Window(1)));
+    assert!(whole.iter().flat_map(|page| &page.verdicts).all(|verdict| verdict.outcome == VALID));
+    assert_eq!(whole.len(), 8);
+    // Five pages at most, however many are asked for.
+    let first = read(None, Some(100));
+    assert_eq!((first.items.as_slice(), first.next_start_after), (&whole[..5], Some(4)));
+    let rest = read(Some(4), None);
+    assert_eq!((rest.items.as_slice(), rest.next_start_after), (&whole[5..], None));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Invariant 5: a verdict from outside the jury, a second one, or a copied commitment is rejected.
 
 use assay_common::ids::{BatchId, Digest, Window};
-use assay_common::msg::{CommitmentResponse, ExecuteMsg, QueryMsg, SampleKey};
+use assay_common::msg::{CommitmentResponse, ExecuteMsg, Page, QueryMsg, SampleKey, VerdictsResponse};
 use assay_common::verdict::{AbstainReason, Outcome, Verdict, VerdictPage};
 use assay_contract::error::ContractError;
 use cosmwasm_std::{Addr, HexBinary};
@@ -56,9 +56,14 @@ fn a_juror_commits_and_reveals_and_its_verdicts_stand() {
     assert_eq!(suite.query::<CommitmentResponse>(&asking), CommitmentResponse { hash, revealed: false });
     suite.accepted(&juror, &msg, 0);
     assert_eq!(suite.query::<CommitmentResponse>(&asking), CommitmentResponse { hash, revealed: true });
-    let told: Vec<Verdict> =
-        suite.query(&QueryMsg::Verdicts { juror: juror.to_string(), window: Window(1), page: 0 });
-    assert_eq!(told, page.verdicts);
+    let told: Page<VerdictsResponse, u32> = suite.query(&QueryMsg::Verdicts {
+        juror: juror.to_string(),
+        window: Window(1),
+        start_after: None,
+        limit: None,
+    });
+    let expected = vec![VerdictsResponse { page: 0, verdicts: page.verdicts }];
+    assert_eq!(told, Page { items: expected, next_start_after: None });
     let seat =
         |draw: usize| suite.samples(batch)[draw].seats.iter().find(|s| s.juror == juror.as_str()).cloned();
     assert_eq!(seat(3).unwrap().verdict, Some(VALID));
