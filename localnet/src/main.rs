@@ -24,6 +24,7 @@ mod standing;
 mod summary;
 mod table;
 mod wasmd;
+mod when_settled;
 mod withhold;
 
 use std::io::IsTerminal;
@@ -71,6 +72,10 @@ struct RunArgs {
     /// Stays up when all is settled, until Ctrl-C.
     #[arg(long)]
     keep: bool,
+    /// A program that is run when all is settled, while everything is up: ASSAY_RPC and ASSAY_CONTRACT tell it where the contract
+    /// is, its output is part of the summary, and if it fails, so does the run.
+    #[arg(long, value_name = "PROGRAM")]
+    when_settled: Option<PathBuf>,
     /// Where the summary is written as JSON; without it, to standard output.
     #[arg(long)]
     summary: Option<PathBuf>,
@@ -130,6 +135,7 @@ async fn run(args: RunArgs) -> Result<()> {
         cheat: args.cheat,
         epochs: args.epochs,
         keep: args.keep,
+        when_settled: args.when_settled,
         summary: args.summary,
         kill: args.kill_before_reveal,
         validators: args.validators.into(),

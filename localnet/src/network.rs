@@ -65,6 +65,11 @@ impl Network {
         all.skip(user % self.size()).take(self.size()).cloned().collect()
     }
 
+    /// The RPC of a validator that runs.
+    pub fn running_rpc(&self) -> Option<&str> {
+        self.running.first().map(|validator| validator.rpc.as_str())
+    }
+
     /// # Errors
     /// A validator has ended that was not stopped.
     pub fn check_alive(&mut self) -> Result<()> {

@@ -83,15 +83,16 @@ fn program(command: &Command) -> std::path::Display<'_> {
 /// Runs `command` to its end; what it wrote to standard output.
 ///
 /// # Errors
-/// It cannot be started, or fails; the message has what it wrote to standard error.
+/// It cannot be started, or fails; the message has what it wrote.
 pub async fn run(mut command: Command) -> Result<String> {
     let output = end_with_parent(&mut command).stdin(Stdio::null()).output().await;
     let output = output.with_context(|| format!("cannot start {}", program(&command)))?;
     if !output.status.success() {
         let arguments: Vec<_> =
             command.as_std().get_args().map(|argument| argument.to_string_lossy()).collect();
-        let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        bail!("{} {} failed: {reason}", program(&command), arguments.join(" "));
+        let [reason, written] = [&output.stderr, &output.stdout].map(|bytes| String::from_utf8_lossy(bytes));
+        let reason = format!("{}\n{}", reason.trim(), written.trim());
+        bail!("{} {} failed: {}", program(&command), arguments.join(" "), reason.trim());
     }
     String::from_utf8(output.stdout).with_context(|| format!("{} prints no UTF-8", program(&command)))
 }

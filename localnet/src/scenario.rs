@@ -17,7 +17,7 @@ use crate::setup::{self, Net, Wish};
 use crate::standing::Standing;
 use crate::summary::{Killed, Seen, Stopped, Summary};
 use crate::table::{thousands, Screen};
-use crate::{reform, requests};
+use crate::{reform, requests, when_settled};
 
 const TICK: Duration = Duration::from_millis(500);
 /// Ticks between two looks at the nodes' standing, which cost a dozen queries.
@@ -31,6 +31,8 @@ pub struct Options {
     pub cheat: Cheat,
     pub epochs: u64,
     pub keep: bool,
+    /// A program that is run when all is settled.
+    pub when_settled: Option<PathBuf>,
     pub summary: Option<PathBuf>,
     /// Name of the node that is killed between its first commitment and its reveal.
     pub kill: Option<String>,
@@ -69,7 +71,12 @@ pub async fn run(options: &Options, parts: &Parts, dir: &Path) -> Result<()> {
     outcome?;
 
     let killed = run.fate.as_ref().zip(fate).map(|(page, name)| Killed::new(name, page, &run.history));
-    let seen = Seen { history: &run.history, killed, stopped: run.stopped.take(), run: begin.elapsed() };
+    let stopped = run.stopped.take();
+    let told = match &options.when_settled {
+        Some(program) => Some(when_settled::run(program, &run.net).await?),
+        None => None,
+    };
+    let seen = Seen { history: &run.history, killed, stopped, told, run: begin.elapsed() };
     let summary = Summary::collect(&run.net, &run.standings, seen).await?;
     match &options.summary {
         Some(path) => summary.write(path)?,
@@ -244,7 +251,8 @@ impl Run {
     /// Until Ctrl-C.
     async fn stay(&mut self) -> Result<()> {
         let (chain, beacon) = (self.net.network.rpcs(0).join(" "), self.net.beacon.url());
-        println!("still up, until Ctrl-C: chain {chain}, beacon {beacon}");
+        let contract = &self.net.chain.domain().contract;
+        println!("still up, until Ctrl-C: chain {chain}, contract {contract}, beacon {beacon}");
         for node in &self.net.nodes {
             println!("  {} {}", node.name, node.endpoint);
         }

@@ -33,6 +33,8 @@ pub struct Summary {
     /// Verdict pages that were revealed more than once, by anybody.
     pub duplicate_reveals: u32,
     pub killed: Option<Killed>,
+    /// What the program wrote that was run when all was settled.
+    pub when_settled: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -135,6 +137,7 @@ pub struct Seen<'a> {
     pub history: &'a History,
     pub killed: Option<Killed>,
     pub stopped: Option<Stopped>,
+    pub told: Option<String>,
     pub run: Duration,
 }
 
@@ -177,6 +180,7 @@ impl Summary {
             refunds: SessionBooks::read_all(&net.chain, standings, deposit).await?,
             duplicate_reveals: seen.history.duplicate_reveals(),
             killed: seen.killed,
+            when_settled: seen.told,
         })
     }
 

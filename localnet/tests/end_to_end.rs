@@ -12,6 +12,10 @@ const LEAST_AUDITS: u64 = 10;
 const LEAST_FAILS: u64 = 9;
 /// Blocks that a network of which one validator stopped must still have made.
 const LEAST_BLOCKS: u64 = 10;
+/// The explorer's tests.
+const LEAST_EXPLORED: u32 = 10;
+/// Walks the contract with the TypeScript client that `scripts/client` builds.
+const EXPLORER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/explore");
 const HONEST: [&str; 3] = ["alder", "birch", "cedar"];
 const CHEAT: &str = "rowan";
 
@@ -139,13 +143,26 @@ fn assert_books_balance(run: &Run) {
     }
 }
 
+/// The explorer walked the contract with the TypeScript client, and everything that it was told agreed.
+fn assert_explored(run: &Run) {
+    let report = run.summary["when_settled"].as_str().expect("the explorer's report");
+    let count = |of: &str| {
+        let line = report.lines().find_map(|line| line.strip_prefix(&format!("# {of} ")));
+        line.and_then(|count| count.parse::<u32>().ok()).unwrap_or_else(|| panic!("no {of} in {report}"))
+    };
+    assert!(count("pass") >= LEAST_EXPLORED, "{report}");
+    assert_eq!(["fail", "cancelled", "skipped", "todo"].map(count), [0; 4], "{report}");
+}
+
 #[test]
 fn a_quantised_model_forfeits_while_a_killed_juror_reveals_once_and_the_honest_are_paid() {
-    let run = Run::of(&["--cheat", "int4", "--epochs", "2", "--kill-before-reveal", "birch"]);
+    let arguments = ["--cheat", "int4", "--epochs", "2", "--kill-before-reveal", "birch"];
+    let run = Run::of(&[arguments.as_slice(), &["--when-settled", EXPLORER]].concat());
     assert_eq!(run.epochs().len(), 2);
     assert_caught(&run);
     HONEST.iter().for_each(|name| assert_honest(&run, name));
     assert_books_balance(&run);
+    assert_explored(&run);
 
     let chain = &run.summary["chain"];
     assert_eq!(chain["contract_admin"], chain["governance"], "the gov module is not the contract's admin");
