@@ -289,7 +289,7 @@ export interface AssaySettled {
   folded: number;
   /** Of the highest alternative, in 2⁻¹⁶ bits. */
   evidence_before: number;
-  /** Of the highest alternative, in 2⁻¹⁶ bits. */
+  /** The same after this step; where it forfeits the epoch, what did: from then on it is 0. */
   evidence_after: number;
   /** What forfeits the epoch, in 2⁻¹⁶ bits. */
   bound: number;

@@ -2,7 +2,7 @@
 
 use assay_common::ids::{BatchId, Digest, Window};
 use assay_common::msg::{CommitmentResponse, ExecuteMsg, Page, QueryMsg, SampleKey, VerdictsResponse};
-use assay_common::verdict::{AbstainReason, Outcome, Verdict, VerdictPage};
+use assay_common::verdict::{AbstainReason, Outcome, VerdictPage};
 use assay_contract::error::ContractError;
 use cosmwasm_std::{Addr, HexBinary};
 
