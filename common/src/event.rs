@@ -269,9 +269,7 @@ events! {
 
 impl From<Event> for cosmwasm_std::Event {
     fn from(event: Event) -> Self {
-        cosmwasm_std::Event::new(event.kind())
-            .add_attribute(VERSION_KEY, event.version().to_string())
-            .add_attributes(event.attributes())
+        cosmwasm_std::Event::new(event.kind()).add_attributes(event.attributes())
     }
 }
 
@@ -292,8 +290,7 @@ mod tests {
     }
 
     fn attributes(event: &Event) -> BTreeMap<String, String> {
-        let written = cosmwasm_std::Event::from(event.clone()).attributes;
-        written.into_iter().map(|attribute| (attribute.key, attribute.value)).collect()
+        event.attributes().into_iter().map(|(k, v)| (k.to_string(), v)).collect()
     }
 
     #[test]

@@ -67,11 +67,12 @@ macro_rules! events {
                 match self { $(Event::$name { .. } => $version),+ }
             }
 
-            /// Keys and values of the fields, in their order.
+            /// Keys and values: the version, then the fields in their order.
             pub fn attributes(&self) -> Vec<(&'static str, String)> {
-                match self {
+                let fields = match self {
                     $(Event::$name { $($field),+ } => vec![$((stringify!($field), $field.to_string())),+]),+
-                }
+                };
+                [(VERSION_KEY, self.version().to_string())].into_iter().chain(fields).collect()
             }
 
             /// Reads an event of type `kind` (with or without `wasm-`). `None` where it is not one of these, or was
