@@ -18,6 +18,14 @@ pub struct Participant {
     pub key_file: PathBuf,
 }
 
+impl Participant {
+    /// A new key, in the file `dir/name`.
+    pub fn generate(dir: &Path, name: &str) -> Result<Self> {
+        let key_file = dir.join(name);
+        Ok(Self { account: Account::generate(&key_file, PREFIX)?, key_file })
+    }
+}
+
 pub struct Accounts {
     /// They hold all stake, and with it all votes of the gov module.
     pub validators: Vec<Participant>,
@@ -33,10 +41,7 @@ impl Accounts {
     pub fn generate(dir: &Path, validators: usize) -> Result<Self> {
         let keys = dir.join("keys");
         std::fs::create_dir(&keys).with_context(|| format!("cannot make {}", keys.display()))?;
-        let participant = |name: &str| -> Result<Participant> {
-            let key_file = keys.join(name);
-            Ok(Participant { account: Account::generate(&key_file, PREFIX)?, key_file })
-        };
+        let participant = |name: &str| Participant::generate(&keys, name);
         Ok(Self {
             validators: (0..validators)
                 .map(|number| participant(&format!("validator-{number}")))

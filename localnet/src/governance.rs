@@ -16,6 +16,7 @@ use cosmos_sdk_proto::cosmos::gov::v1::{
 };
 use cosmos_sdk_proto::cosmwasm::wasm::v1::MsgExecuteContract;
 use cosmos_sdk_proto::traits::Message;
+use cosmos_sdk_proto::Any;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, Instant};
 
@@ -72,6 +73,22 @@ impl Governance {
     /// # Errors
     /// The proposal could not be made, or its end was not seen.
     pub async fn propose(&self, title: &str, messages: &[ExecuteMsg]) -> Result<Decision> {
+        let said = |msg: &ExecuteMsg| -> Result<_> {
+            Ok(any(&MsgExecuteContract {
+                sender: self.address.clone(),
+                contract: self.chain.domain().contract.clone(),
+                msg: serde_json::to_vec(msg)?,
+                funds: Vec::new(),
+            }))
+        };
+        self.propose_messages(title, messages.iter().map(said).collect::<Result<_>>()?).await
+    }
+
+    /// [`Governance::propose`] for messages of any module.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn propose_messages(&self, title: &str, messages: Vec<Any>) -> Result<Decision> {
         let id = self.submit(title, messages).await.with_context(|| format!("no proposal {title:?}"))?;
         self.vote(id).await;
         let deadline = Instant::now() + preset::VOTING + PATIENCE;
@@ -86,18 +103,10 @@ impl Governance {
         }
     }
 
-    async fn submit(&self, title: &str, messages: &[ExecuteMsg]) -> Result<u64> {
+    async fn submit(&self, title: &str, messages: Vec<Any>) -> Result<u64> {
         let proposer = self.voters.first().context("nobody may propose")?;
-        let said = |msg: &ExecuteMsg| -> Result<_> {
-            Ok(any(&MsgExecuteContract {
-                sender: self.address.clone(),
-                contract: self.chain.domain().contract.clone(),
-                msg: serde_json::to_vec(msg)?,
-                funds: Vec::new(),
-            }))
-        };
         let proposal = MsgSubmitProposal {
-            messages: messages.iter().map(said).collect::<Result<_>>()?,
+            messages,
             initial_deposit: vec![Coin { denom: STAKING_DENOM.into(), amount: preset::DEPOSIT.to_string() }],
             proposer: proposer.account().address().into(),
             metadata: String::new(),

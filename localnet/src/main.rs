@@ -5,6 +5,7 @@ mod beacon;
 mod calibration;
 mod cheat;
 mod deploy;
+mod gas;
 mod genesis;
 mod governance;
 mod history;
@@ -89,6 +90,12 @@ struct RunArgs {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measures what every message costs on a real chain, and prints the tables; fails where a limit is not kept.
+    Gas {
+        /// A new or empty directory for the chain and its log, which is kept; without it, one that is deleted at success.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
     /// Runs one node that cheats as executor, as `assayd run` runs an honest one.
     #[command(hide = true)]
     CheatNode {
@@ -119,7 +126,20 @@ fn start() -> Result<()> {
         Some(Command::CheatNode { kind, config }) => {
             runtime.block_on(async { kind.run(Config::load(&config)?).await })
         }
+        Some(Command::Gas { dir }) => runtime.block_on(measure(dir)),
         None => runtime.block_on(run(cli.run)),
+    }
+}
+
+async fn measure(dir: Option<PathBuf>) -> Result<()> {
+    let dir = RunDir::new(dir)?;
+    match gas::run(dir.path()).await {
+        Ok(kept) => {
+            dir.close()?;
+            ensure!(kept, "a limit is not kept");
+            Ok(())
+        }
+        Err(error) => bail!("{error:#}\nthe chain's log: {}", dir.keep().display()),
     }
 }
 

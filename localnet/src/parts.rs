@@ -8,39 +8,67 @@ use sha2::{Digest as _, Sha256};
 /// The pinned sources of the chain: their digest names its place in the cache, as in `scripts/env`.
 const CHAIN_SOURCES: [&str; 2] = [include_str!("../go.mod"), include_str!("../go.sum")];
 
-/// Files that are there.
-pub struct Parts {
+/// What a chain with the contract needs, without nodes.
+pub struct ChainParts {
     pub wasmd: PathBuf,
     pub contract: PathBuf,
+}
+
+/// Files that are there.
+pub struct Parts {
+    pub chain: ChainParts,
     pub model: PathBuf,
     pub assayd: PathBuf,
     pub cache: PathBuf,
 }
 
-impl Parts {
-    /// Where the scripts put them, unless `ASSAY_WASMD`, `ASSAY_CONTRACT_WASM`, `ASSAY_MODEL` or `ASSAY_CACHE` say otherwise.
+impl ChainParts {
+    /// Where the scripts put them, unless `ASSAY_WASMD`, `ASSAY_CONTRACT_WASM` or `ASSAY_CACHE` say otherwise.
     ///
     /// # Errors
     /// One is missing; the message names the script that makes it.
     pub fn find() -> Result<Self> {
-        let here = std::env::current_exe().context("this program does not know its own path")?;
-        let bin = here.parent().context("this program lies in no directory")?;
-        let target = bin.parent().unwrap_or(bin);
-        let cache = configured("ASSAY_CACHE").map_or_else(default_cache, Ok)?;
+        let bin = bin()?;
+        let target = bin.parent().unwrap_or(&bin).to_owned();
+        let cache = cache()?;
         let wasmd = || cache.join(format!("wasmd-{}", chain_key())).join("wasmd");
         let contract = || target.join("wasm/assay_contract.wasm");
-        let model = || cache.join("models/gemma-3-270m-q4_k_m.gguf");
-        let found = |name, default: &dyn Fn() -> PathBuf, script| {
-            existing(configured(name).unwrap_or_else(default), script)
-        };
         Ok(Self {
-            wasmd: found("ASSAY_WASMD", &wasmd, "scripts/wasmd builds it")?,
-            contract: found("ASSAY_CONTRACT_WASM", &contract, "scripts/contract builds it")?,
-            model: found("ASSAY_MODEL", &model, "scripts/model fetches it")?,
-            assayd: existing(bin.join("assayd"), "`cargo build -p assay-sidecar` builds it")?,
+            wasmd: found("ASSAY_WASMD", wasmd, "scripts/wasmd builds it")?,
+            contract: found("ASSAY_CONTRACT_WASM", contract, "scripts/contract builds it")?,
+        })
+    }
+}
+
+impl Parts {
+    /// As [`ChainParts::find`], and the model, which `ASSAY_MODEL` may name.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn find() -> Result<Self> {
+        let cache = cache()?;
+        let model = || cache.join("models/gemma-3-270m-q4_k_m.gguf");
+        Ok(Self {
+            chain: ChainParts::find()?,
+            model: found("ASSAY_MODEL", model, "scripts/model fetches it")?,
+            assayd: existing(bin()?.join("assayd"), "`cargo build -p assay-sidecar` builds it")?,
             cache,
         })
     }
+}
+
+/// Where this program lies.
+fn bin() -> Result<PathBuf> {
+    let here = std::env::current_exe().context("this program does not know its own path")?;
+    Ok(here.parent().context("this program lies in no directory")?.to_owned())
+}
+
+fn cache() -> Result<PathBuf> {
+    configured("ASSAY_CACHE").map_or_else(default_cache, Ok)
+}
+
+fn found(name: &str, default: impl Fn() -> PathBuf, made_by: &str) -> Result<PathBuf> {
+    existing(configured(name).unwrap_or_else(default), made_by)
 }
 
 fn configured(name: &str) -> Option<PathBuf> {

@@ -58,7 +58,8 @@ pub async fn start(wish: &Wish<'_>, screen: &mut Screen) -> Result<(Net, Vec<Cus
 
     let accounts = Accounts::generate(wish.dir, wish.validators)?;
     let beacon = Beacon::start().await?;
-    let mut network = Network::start(&parts.wasmd, wish.dir, &accounts).await?;
+    let mut network =
+        Network::start(&parts.chain.wasmd, wish.dir, &accounts.validators, &accounts.balances()).await?;
     screen.say(&format!("chain: {CHAIN_ID}, validators at {}", network.rpcs(0).join(" ")));
 
     let Contract { chain, governance, clock } = found(parts, &network, &accounts, &beacon).await?;
@@ -71,8 +72,8 @@ pub async fn start(wish: &Wish<'_>, screen: &mut Screen) -> Result<(Net, Vec<Cus
     let crew = Crew { wish, model: &model, calibration, accounts: &accounts, contract };
     let mut nodes = crew.launch(&chain, &mut network, &beacon).await?;
 
-    let requester =
-        Member { rpcs: network.rpcs(0), contract: crew.contract, participant: &accounts.requester };
+    let (rpcs, contract) = (network.rpcs(0), crew.contract);
+    let requester = Member { rpcs, contract, participant: &accounts.requester, poll: POLL };
     let (_, sender) = requester.connect().await?;
     let wanted = Wanted { model: model.spec.digest(), tokenizer: &model.tokenizer, epochs: wish.epochs };
     let mut customers = Vec::with_capacity(nodes.len());
@@ -96,9 +97,10 @@ struct Contract {
 
 /// Puts the contract on the chain: nobody's but the gov module's.
 async fn found(parts: &Parts, network: &Network, accounts: &Accounts, beacon: &Beacon) -> Result<Contract> {
-    let deployer = Member { rpcs: network.rpcs(0), contract: String::new(), participant: &accounts.deployer };
+    let (rpcs, contract) = (network.rpcs(0), String::new());
+    let deployer = Member { rpcs, contract, participant: &accounts.deployer, poll: POLL };
     let (chain, sender) = deployer.connect().await?;
-    let code_id = deploy::store(&chain, &sender, &parts.contract).await?;
+    let code_id = deploy::store(&chain, &sender, &parts.chain.contract).await?;
     let clock = preset::clock(now()? + preset::LEAD.as_secs());
     let params = preset::params(clock.start, beacon.params());
     let governor = governance::address(&chain).await?;
@@ -113,15 +115,16 @@ async fn found(parts: &Parts, network: &Network, accounts: &Accounts, beacon: &B
 }
 
 /// One participant's view of the chain.
-struct Member<'a> {
+pub struct Member<'a> {
     /// Of validators; the first is asked, the others while it is out of reach.
-    rpcs: Vec<String>,
-    contract: String,
-    participant: &'a Participant,
+    pub rpcs: Vec<String>,
+    pub contract: String,
+    pub participant: &'a Participant,
+    pub poll: Duration,
 }
 
 impl Member<'_> {
-    fn config(&self) -> ChainConfig {
+    pub fn config(&self) -> ChainConfig {
         ChainConfig {
             rpc: self.rpcs[0].clone(),
             rpc_fallbacks: self.rpcs[1..].to_vec(),
@@ -131,11 +134,11 @@ impl Member<'_> {
             address_prefix: PREFIX.into(),
             denom: DENOM.into(),
             gas_price_micro: 0,
-            poll: POLL,
+            poll: self.poll,
         }
     }
 
-    async fn connect(&self) -> Result<(Chain, Sender)> {
+    pub async fn connect(&self) -> Result<(Chain, Sender)> {
         let config = self.config();
         let chain = Chain::connect(&config).await?;
         let sender = Sender::new(chain.clone(), self.participant.account.clone(), &config);
@@ -170,7 +173,8 @@ impl Crew<'_> {
         let mut bonds = JoinSet::new();
         for (name, participant) in NODES.into_iter().zip(&self.accounts.nodes) {
             let number = nodes.len();
-            let member = Member { rpcs: network.rpcs(0), contract: self.contract.clone(), participant };
+            let (rpcs, contract) = (network.rpcs(0), self.contract.clone());
+            let member = Member { rpcs, contract, participant, poll: POLL };
             let (_, sender) = member.connect().await?;
             let member = Member { rpcs: network.rpcs(number), ..member };
             let is_last = number + 1 == NODES.len();

@@ -156,8 +156,35 @@ impl Sender {
     {
         let mut place = self.place.lock().await;
         let (at, gas) = self.simulate(&mut place, &messages).await?;
+        self.hand_over(&mut place, &messages, (at, gas), persist).await
+    }
+
+    /// Broadcasts with so much gas and without a simulation, so that what the contract refuses ends in a block too.
+    ///
+    /// # Errors
+    /// As [`Sender::broadcast`].
+    pub async fn broadcast_blind(&self, messages: Vec<Any>, gas: u64) -> Result<Pending, TxError> {
+        let mut place = self.place.lock().await;
+        let at = match *place {
+            Some(at) => at,
+            None => self.read_place().await?,
+        };
+        self.hand_over(&mut place, &messages, (at, gas), |_| async { Ok(()) }).await
+    }
+
+    async fn hand_over<F, Fut>(
+        &self,
+        place: &mut Option<Place>,
+        messages: &[Any],
+        (at, gas): (Place, u64),
+        persist: F,
+    ) -> Result<Pending, TxError>
+    where
+        F: FnOnce(Pending) -> Fut + Send,
+        Fut: Future<Output = anyhow::Result<()>> + Send,
+    {
         let timeout_height = self.chain.height().await?.saturating_add(LIFETIME_BLOCKS);
-        let bytes = self.sign(&messages, at, gas, timeout_height)?;
+        let bytes = self.sign(messages, at, gas, timeout_height)?;
         let pending = Pending { hash: hex::encode_upper(sha256(&[&bytes])), timeout_height };
         persist(pending.clone()).await.map_err(TxError::Persist)?;
         // Unknown until the mempool has answered.

@@ -1,0 +1,164 @@
+//! The limits that the costs must keep, and whether they do.
+
+use anyhow::{ensure, Context, Result};
+
+use super::plan::{Plan, BY_INFERENCES, BY_NODES, PINNED, UNPINNED};
+use super::tour::Found;
+
+/// Gas of a sample's share of all messages that it needs, at full pages.
+const SAMPLE: u64 = 60_000;
+/// Gas of a proof of a false replay, beyond what a call costs that does nothing.
+const REPLAY_PROOF: u64 = 40_000;
+/// Bytes of a stake table that are read for each node, and what the chain asks for reading one.
+const TABLE_BYTES: u64 = 16;
+const GAS_OF_BYTE_READ: u64 = 3;
+/// Gas by which two messages of the same form differ: longer numbers, another digit, a longer path.
+const NOISE: u64 = 4_000;
+
+/// A juror's verdicts on one page, and the seats of a jury.
+const VERDICTS: u32 = 50;
+const SEATS: u64 = 3;
+
+/// The messages of a batch's way, as they are counted for a single sample or inference; with whether they read the table.
+pub const SINGLE: [(&str, u32, bool); 7] = [
+    ("CommitBatch", 1, true),
+    ("PostBeacon", 1, false),
+    ("Draw", 1, true),
+    ("CommitVerdicts", 1, false),
+    ("RevealVerdicts", 1, false),
+    ("Tally", 1, false),
+    ("Settle", 1, false),
+];
+/// The messages that may cost more where a batch holds more inferences.
+pub const OF_BATCH: [(&str, u32); 8] = [
+    ("CommitBatch", 1),
+    ("Draw", 10),
+    ("CommitVerdicts", 10),
+    ("RevealVerdicts", 10),
+    ("Tally", 10),
+    ("Settle, epoch open", 10),
+    ("ProveFraud, epoch open", 1),
+    ("Settle, forfeiting", 1),
+];
+/// Of a batch of 65,536 leaves the path is ten hashes longer than of one of 100; each is 67 bytes of the transaction, at
+/// ten gas a byte, and is hashed.
+const LONGER_PATH: u64 = 10 * 67 * 10;
+
+/// The maps that hold samples and their seats, and those that hold batches and say what is due of them.
+pub const SAMPLE_MAPS: [&str; 4] = ["s", "a", "n", "c"];
+pub const BATCH_MAPS: [&str; 4] = ["batch", "epoch_batch", "undrawn", "untallied"];
+
+/// One limit.
+pub struct Limit {
+    pub what: String,
+    pub found: u64,
+    pub most: u64,
+}
+
+impl Limit {
+    pub fn is_kept(&self) -> bool {
+        self.found <= self.most
+    }
+}
+
+impl Found {
+    /// The most that a message of so many items used.
+    pub fn gas(&self, message: &str, items: u32) -> Option<u64> {
+        let same = self.readings.iter().filter(|r| r.message == message && r.items == items);
+        same.map(|reading| reading.gas).max()
+    }
+
+    /// # Errors
+    /// It was not measured.
+    pub fn known(&self, message: &str, items: u32) -> Result<u64> {
+        let name = self.plan.name;
+        self.gas(message, items).with_context(|| format!("{name}: no {message} of {items} was measured"))
+    }
+}
+
+pub fn of<'a>(found: &'a [Found], plan: &Plan) -> Result<&'a Found> {
+    let name = plan.name;
+    found.iter().find(|found| found.plan.name == name).with_context(|| format!("nothing was found of {name}"))
+}
+
+/// A message of a sample's way at full pages: how many of it a sample needs, over how many samples it is shared.
+pub struct Share {
+    pub message: &'static str,
+    pub times: u64,
+    pub page: u32,
+}
+
+pub const SHARES: [Share; 5] = [
+    Share { message: "Draw", times: 1, page: 100 },
+    Share { message: "CommitVerdicts", times: SEATS, page: VERDICTS },
+    Share { message: "RevealVerdicts", times: SEATS, page: VERDICTS },
+    Share { message: "Tally", times: 1, page: 100 },
+    Share { message: "Settle", times: 1, page: 200 },
+];
+
+impl Share {
+    /// Gas of one sample, rounded up.
+    pub fn gas(&self, found: &Found) -> Result<u64> {
+        let page = found.known(self.message, self.page)?;
+        Ok((self.times * page).div_ceil(u64::from(self.page)))
+    }
+}
+
+/// Gas of one sample in all messages together.
+pub fn sample(found: &Found) -> Result<u64> {
+    SHARES.iter().map(|share| share.gas(found)).sum()
+}
+
+/// All of them.
+pub fn check(found: &[Found]) -> Result<Vec<Limit>> {
+    let mut limits = Vec::new();
+    for plan in [PINNED, UNPINNED] {
+        let what = format!("one sample at full pages, code {}", plan.name);
+        limits.push(Limit { what, found: sample(of(found, &plan)?)?, most: SAMPLE });
+    }
+    let no_op = of(found, &PINNED)?.known("no-op", 1)?;
+    for plan in BY_INFERENCES {
+        let proof = of(found, &plan)?.known("ProveFraud, epoch open", 1)?;
+        let what = format!("proof of a false replay in a batch of {}, over the no-op", plan.name);
+        limits.push(Limit { what, found: proof.saturating_sub(no_op), most: REPLAY_PROOF });
+    }
+    let swept = &of(found, &PINNED)?.swept;
+    let left = swept.bytes(&SAMPLE_MAPS) + swept.bytes(&BATCH_MAPS);
+    limits.push(Limit { what: "bytes left of swept samples and batches".into(), found: left, most: 0 });
+    limits.extend(by_nodes(found)?);
+    limits.extend(by_inferences(found)?);
+    Ok(limits)
+}
+
+fn by_nodes(found: &[Found]) -> Result<Vec<Limit>> {
+    let [few, .., many] = BY_NODES;
+    let (few, many) = (of(found, &few)?, of(found, &many)?);
+    let more = (many.plan.nodes - few.plan.nodes) as u64;
+    let table = many.registered.of("table");
+    ensure!(table.entries == 1, "{} tables of one model", table.entries);
+    let mut limits = vec![Limit {
+        what: "bytes of the stake table, a node".into(),
+        found: table.bytes.div_ceil(many.plan.nodes as u64),
+        most: TABLE_BYTES,
+    }];
+    for (message, items, reads_table) in SINGLE {
+        let grown = many.known(message, items)?.saturating_sub(few.known(message, items)?);
+        let read = if reads_table { more * TABLE_BYTES * GAS_OF_BYTE_READ } else { 0 };
+        let what = format!("{message} of {items}: growth from {} to {}", few.plan.name, many.plan.name);
+        limits.push(Limit { what, found: grown, most: NOISE + read });
+    }
+    Ok(limits)
+}
+
+fn by_inferences(found: &[Found]) -> Result<Vec<Limit>> {
+    let [few, .., many] = BY_INFERENCES;
+    let (few, many) = (of(found, &few)?, of(found, &many)?);
+    let grown = |(message, items): (&str, u32)| -> Result<Limit> {
+        let found = many.known(message, items)?.saturating_sub(few.known(message, items)?);
+        let path = if message.starts_with("ProveFraud") { LONGER_PATH } else { 0 };
+        let what =
+            format!("{message} of {items}: growth from {} to {} inferences", few.plan.name, many.plan.name);
+        Ok(Limit { what, found, most: NOISE + path })
+    };
+    OF_BATCH.into_iter().map(grown).collect()
+}
