@@ -162,3 +162,51 @@ fn by_inferences(found: &[Found]) -> Result<Vec<Limit>> {
     };
     OF_BATCH.into_iter().map(grown).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::gas::footprint::Footprint;
+    use crate::gas::world::Reading;
+
+    fn found(readings: &[(&'static str, u32, u64)]) -> Found {
+        let reading = |&(message, items, gas): &(&'static str, u32, u64)| Reading { message, items, gas };
+        let nothing = Footprint::default;
+        Found {
+            plan: PINNED,
+            readings: readings.iter().map(reading).collect(),
+            registered: nothing(),
+            judged: nothing(),
+            swept: nothing(),
+        }
+    }
+
+    #[test]
+    fn a_sample_bears_its_share_of_a_full_page_of_each_message_and_of_three_jurors_pages() {
+        let pages = [
+            ("Draw", 100, 100_000),
+            ("CommitVerdicts", 50, 50_000),
+            ("RevealVerdicts", 50, 500_000),
+            ("Tally", 100, 100_001),
+            ("Settle", 200, 400_000),
+            ("Settle", 10, 9),
+        ];
+        assert_eq!(sample(&found(&pages)).unwrap(), 1_000 + 3_000 + 30_000 + 1_001 + 2_000);
+        let error = sample(&found(&pages[..2])).unwrap_err().to_string();
+        assert_eq!(error, "pinned: no RevealVerdicts of 50 was measured");
+    }
+
+    #[test]
+    fn of_several_messages_of_one_size_the_dearest_counts() {
+        let claims = found(&[("Claim", 1, 7), ("Claim", 1, 9), ("Claim", 1, 8), ("Claim", 2, 90)]);
+        assert_eq!(claims.gas("Claim", 1), Some(9));
+        assert_eq!(claims.gas("Claim", 3), None);
+    }
+
+    #[test]
+    fn a_limit_is_kept_up_to_the_last_unit() {
+        let limit = |found| Limit { what: String::new(), found, most: SAMPLE };
+        assert!(limit(60_000).is_kept() && !limit(60_001).is_kept());
+    }
+}

@@ -1,7 +1,6 @@
 //! A chain with the contract's code stored twice, pinned once, and one contract for each plan.
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use assay_common::evidence::{Bins, SIZE_CLASSES};
@@ -16,7 +15,7 @@ use cosmwasm_std::Uint128;
 use tokio::task::JoinSet;
 
 use super::plan::{self, Plan};
-use super::world::{Cast, Reading, World};
+use super::world::{Cast, Reading, World, POLL};
 use crate::accounts::Participant;
 use crate::beacon::{now, Beacon};
 use crate::deploy;
@@ -28,7 +27,6 @@ use crate::preset;
 use crate::setup::Member;
 use crate::wasmd::{DENOM, STAKING_DENOM};
 
-const POLL: Duration = Duration::from_millis(200);
 /// Registrations under way at once.
 const AT_ONCE: usize = 24;
 /// Stake of each node, in the least stakes that are allowed: a part of it can be taken back.

@@ -10,13 +10,14 @@ use assay_common::proof::accusation;
 use assay_common::session::ModelSpec;
 use assay_sidecar::chain::{Call, Confirmation, Sender, TxError};
 use cosmwasm_std::{HexBinary, Uint128};
+use tokio::time::sleep;
 
 use super::evidence::{Numbers, Work};
 use super::footprint::Footprint;
 use super::pass::Committed;
 use super::plan::{self, Plan, Tour};
 use super::setup;
-use super::world::{told, Reading, World};
+use super::world::{told, Reading, World, POLL};
 
 /// Sweeps until nothing is left to sweep, at most.
 const SWEEPS: usize = 20;
@@ -233,12 +234,16 @@ async fn prove_equivocation(world: &World, trip: &Trip) -> Result<()> {
     Ok(())
 }
 
-/// Returns when the commitment is in a block, so that the proof comes in a later one.
+/// Returns a block after the commitment, so that the proof comes in a later one, and its simulation too.
 async fn commit_proof(world: &World, proof: &Digest) -> Result<HexBinary> {
     let keeper: &Sender = &world.cast.keeper;
     let salt = HexBinary::from(sha256(&[b"salt", &proof.0]));
     let hash = accusation(world.chain.domain(), keeper.account().address(), proof, &salt);
-    world.measure(("CommitFraud", 1), keeper, Call::new(ExecuteMsg::CommitFraud { hash })).await?;
+    let call = Call::new(ExecuteMsg::CommitFraud { hash });
+    let committed = world.measure(("CommitFraud", 1), keeper, call).await?;
+    while world.chain.height().await? <= committed.height {
+        sleep(POLL).await;
+    }
     Ok(salt)
 }
 

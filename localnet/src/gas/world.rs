@@ -17,7 +17,7 @@ use tokio::time::sleep;
 
 use super::plan::Plan;
 
-const POLL: Duration = Duration::from_millis(200);
+pub const POLL: Duration = Duration::from_millis(200);
 /// Gas that a refused call may use.
 const REFUSED_GAS: u64 = 1_000_000;
 
@@ -141,7 +141,6 @@ impl World {
         let round = self.params.beacon.round(&self.params.clock, window);
         let msg = ExecuteMsg::PostBeacon { window, signature: self.signature(round).await? };
         self.measure(("PostBeacon", 1), &self.cast.keeper, Call::new(msg)).await?;
-        // A round is due a moment after its window.
         Ok(())
     }
 
