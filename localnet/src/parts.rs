@@ -87,6 +87,12 @@ fn existing(path: PathBuf, made_by: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// The version of the chain's binary, as its sources are pinned; it does not know its own.
+pub fn chain_version() -> &'static str {
+    let pinned = CHAIN_SOURCES[0].lines().find_map(|line| line.trim().split_once("CosmWasm/wasmd "));
+    pinned.map_or("of an unknown version", |(_, version)| version)
+}
+
 fn chain_key() -> String {
     hex::encode(Sha256::digest(CHAIN_SOURCES.concat()))[..12].to_owned()
 }

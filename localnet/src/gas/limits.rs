@@ -4,6 +4,7 @@ use anyhow::{ensure, Context, Result};
 
 use super::plan::{Plan, BY_INFERENCES, BY_NODES, PINNED, UNPINNED};
 use super::tour::Found;
+use super::world::Reading;
 
 /// Gas of a sample's share of all messages that it needs, at full pages.
 const SAMPLE: u64 = 60_000;
@@ -19,8 +20,9 @@ const NOISE: u64 = 4_000;
 const VERDICTS: u32 = 50;
 const SEATS: u64 = 3;
 
-/// The messages of a batch's way, as they are counted for a single sample or inference; with whether they read the table.
-pub const SINGLE: [(&str, u32, bool); 7] = [
+/// The messages of a batch's way, of a single sample or inference, and those that change a stake; whether they read the
+/// stake table.
+pub const SINGLE: [(&str, u32, bool); 9] = [
     ("CommitBatch", 1, true),
     ("PostBeacon", 1, false),
     ("Draw", 1, true),
@@ -28,6 +30,8 @@ pub const SINGLE: [(&str, u32, bool); 7] = [
     ("RevealVerdicts", 1, false),
     ("Tally", 1, false),
     ("Settle", 1, false),
+    ("UpdateNode, stake", 1, true),
+    ("Unbond", 1, true),
 ];
 /// The messages that may cost more where a batch holds more inferences.
 pub const OF_BATCH: [(&str, u32); 8] = [
@@ -62,17 +66,17 @@ impl Limit {
 }
 
 impl Found {
-    /// The most that a message of so many items used.
-    pub fn gas(&self, message: &str, items: u32) -> Option<u64> {
+    /// The one that used the most of all messages of so many items.
+    pub fn dearest(&self, message: &str, items: u32) -> Option<&Reading> {
         let same = self.readings.iter().filter(|r| r.message == message && r.items == items);
-        same.map(|reading| reading.gas).max()
+        same.max_by_key(|reading| reading.gas)
     }
 
     /// # Errors
     /// It was not measured.
-    pub fn known(&self, message: &str, items: u32) -> Result<u64> {
+    pub fn known(&self, message: &str, items: u32) -> Result<&Reading> {
         let name = self.plan.name;
-        self.gas(message, items).with_context(|| format!("{name}: no {message} of {items} was measured"))
+        self.dearest(message, items).with_context(|| format!("{name}: no {message} of {items} was measured"))
     }
 }
 
@@ -99,7 +103,7 @@ pub const SHARES: [Share; 5] = [
 impl Share {
     /// Gas of one sample, rounded up.
     pub fn gas(&self, found: &Found) -> Result<u64> {
-        let page = found.known(self.message, self.page)?;
+        let page = found.known(self.message, self.page)?.gas;
         Ok((self.times * page).div_ceil(u64::from(self.page)))
     }
 }
@@ -116,9 +120,9 @@ pub fn check(found: &[Found]) -> Result<Vec<Limit>> {
         let what = format!("one sample at full pages, code {}", plan.name);
         limits.push(Limit { what, found: sample(of(found, &plan)?)?, most: SAMPLE });
     }
-    let no_op = of(found, &PINNED)?.known("no-op", 1)?;
+    let no_op = of(found, &PINNED)?.known("no-op", 1)?.gas;
     for plan in BY_INFERENCES {
-        let proof = of(found, &plan)?.known("ProveFraud, epoch open", 1)?;
+        let proof = of(found, &plan)?.known("ProveFraud, epoch open", 1)?.gas;
         let what = format!("proof of a false replay in a batch of {}, over the no-op", plan.name);
         limits.push(Limit { what, found: proof.saturating_sub(no_op), most: REPLAY_PROOF });
     }
@@ -142,7 +146,7 @@ fn by_nodes(found: &[Found]) -> Result<Vec<Limit>> {
         most: TABLE_BYTES,
     }];
     for (message, items, reads_table) in SINGLE {
-        let grown = many.known(message, items)?.saturating_sub(few.known(message, items)?);
+        let grown = many.known(message, items)?.gas.saturating_sub(few.known(message, items)?.gas);
         let read = if reads_table { more * TABLE_BYTES * GAS_OF_BYTE_READ } else { 0 };
         let what = format!("{message} of {items}: growth from {} to {}", few.plan.name, many.plan.name);
         limits.push(Limit { what, found: grown, most: NOISE + read });
@@ -154,7 +158,7 @@ fn by_inferences(found: &[Found]) -> Result<Vec<Limit>> {
     let [few, .., many] = BY_INFERENCES;
     let (few, many) = (of(found, &few)?, of(found, &many)?);
     let grown = |(message, items): (&str, u32)| -> Result<Limit> {
-        let found = many.known(message, items)?.saturating_sub(few.known(message, items)?);
+        let found = many.known(message, items)?.gas.saturating_sub(few.known(message, items)?.gas);
         let path = if message.starts_with("ProveFraud") { LONGER_PATH } else { 0 };
         let what =
             format!("{message} of {items}: growth from {} to {} inferences", few.plan.name, many.plan.name);
@@ -168,10 +172,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::gas::footprint::Footprint;
-    use crate::gas::world::Reading;
 
     fn found(readings: &[(&'static str, u32, u64)]) -> Found {
-        let reading = |&(message, items, gas): &(&'static str, u32, u64)| Reading { message, items, gas };
+        let reading =
+            |&(message, items, gas): &(&'static str, u32, u64)| Reading { message, items, bytes: 0, gas };
         let nothing = Footprint::default;
         Found {
             plan: PINNED,
@@ -200,8 +204,8 @@ mod tests {
     #[test]
     fn of_several_messages_of_one_size_the_dearest_counts() {
         let claims = found(&[("Claim", 1, 7), ("Claim", 1, 9), ("Claim", 1, 8), ("Claim", 2, 90)]);
-        assert_eq!(claims.gas("Claim", 1), Some(9));
-        assert_eq!(claims.gas("Claim", 3), None);
+        assert_eq!(claims.dearest("Claim", 1).map(|claim| claim.gas), Some(9));
+        assert_eq!(claims.dearest("Claim", 3), None);
     }
 
     #[test]

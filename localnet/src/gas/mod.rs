@@ -25,7 +25,7 @@ use report::Machine;
 /// Measures, prints the tables, and says whether every limit is kept.
 pub async fn run(dir: &Path) -> Result<bool> {
     let parts = ChainParts::find()?;
-    let machine = Machine::here(&parts).await?;
+    let machine = Machine::here(&parts)?;
     let numbers = tokio::task::spawn_blocking(Numbers::draw).await.context("no numbers")?;
     let numbers = std::sync::Arc::new(numbers);
     let mut stage = setup::raise(&parts, dir, setup::Keys::generate(dir)?).await?;

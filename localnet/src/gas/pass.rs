@@ -169,22 +169,23 @@ impl World {
         due: &[Due],
         say: impl Fn(&Due, &assay_common::digest::Domain) -> (&'static str, ExecuteMsg),
     ) -> Result<()> {
-        let mut jurors: BTreeMap<&str, (&Sender, Vec<(&'static str, u32, Call)>)> = BTreeMap::new();
-        for due in due {
-            let (message, msg) = say(due, self.chain.domain());
-            let items = u32::try_from(due.page.verdicts.len())?;
-            let (_, calls) = jurors.entry(&due.page.juror).or_insert((&due.juror, Vec::new()));
-            calls.push((message, items, Call::new(msg)));
+        let mut jurors: BTreeMap<&str, Vec<&Due>> = BTreeMap::new();
+        for page in due {
+            jurors.entry(&page.page.juror).or_default().push(page);
         }
         let mut tasks: JoinSet<Result<Vec<Reading>>> = JoinSet::new();
-        for (sender, calls) in jurors.into_values() {
-            let sender = sender.clone();
+        for pages in jurors.into_values() {
+            let Some(sender) = pages.first().map(|first| first.juror.clone()) else { continue };
+            let call = |due: &&Due| {
+                let (message, msg) = say(due, self.chain.domain());
+                Ok((message, u32::try_from(due.page.verdicts.len())?, Call::new(msg)))
+            };
+            let calls: Vec<_> = pages.iter().map(call).collect::<Result<_>>()?;
             tasks.spawn(async move {
                 let mut readings = Vec::with_capacity(calls.len());
                 for (message, items, call) in calls {
-                    let included =
-                        sender.execute(call).await.with_context(|| format!("{message} of {items}"))?;
-                    readings.push(Reading { message, items, gas: included.gas_used });
+                    let (reading, _) = Reading::of(message, items, (&sender, call)).await?;
+                    readings.push(reading);
                 }
                 Ok(readings)
             });

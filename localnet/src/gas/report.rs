@@ -5,14 +5,12 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
 use sha2::{Digest as _, Sha256};
-use tokio::process::Command;
 
 use super::footprint::Footprint;
 use super::limits::{self, Limit, BATCH_MAPS, OF_BATCH, SAMPLE_MAPS, SHARES, SINGLE};
 use super::plan::{Plan, BY_INFERENCES, BY_NODES, PINNED, UNPINNED};
 use super::tour::Found;
-use crate::parts::ChainParts;
-use crate::process;
+use crate::parts::{chain_version, ChainParts};
 use crate::table::thousands;
 
 /// Messages in the order of a network's life.
@@ -51,15 +49,9 @@ const ORDER: &[&str] = &[
     "ProveEquivocation",
     "Sweep",
 ];
-/// Messages that change a stake, or give seats to more jurors where there are more.
-const WIDER: [(&str, u32); 6] = [
-    ("Draw", 10),
-    ("Tally", 10),
-    ("RegisterNode", 1),
-    ("UpdateNode, stake", 1),
-    ("Unbond", 1),
-    ("ProveFraud, epoch paid", 1),
-];
+/// Messages that concern more jurors where there are more, and the other two that change a stake.
+const WIDER: [(&str, u32); 4] =
+    [("Draw", 10), ("Tally", 10), ("RegisterNode", 1), ("ProveFraud, epoch paid", 1)];
 /// The maps with an entry for each node.
 const OF_NODE: [&str; 2] = ["node", "number"];
 
@@ -67,22 +59,18 @@ const OF_NODE: [&str; 2] = ["node", "number"];
 pub struct Machine {
     processor: String,
     cores: usize,
-    chain: String,
     wasm_bytes: usize,
     wasm_digest: String,
 }
 
 impl Machine {
-    pub async fn here(parts: &ChainParts) -> Result<Self> {
+    pub fn here(parts: &ChainParts) -> Result<Self> {
         let processors = std::fs::read_to_string("/proc/cpuinfo").context("the processor is not known")?;
         let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-        let mut command = Command::new(&parts.wasmd);
-        command.arg("version");
         let wasm = std::fs::read(&parts.contract)?;
         Ok(Self {
             processor: model.map_or("unknown", |(_, name)| name.trim()).to_owned(),
             cores: std::thread::available_parallelism()?.get(),
-            chain: process::run(command).await?.trim().to_owned(),
             wasm_bytes: wasm.len(),
             wasm_digest: hex::encode(Sha256::digest(&wasm)),
         })
@@ -92,10 +80,10 @@ impl Machine {
 /// Everything that was found.
 pub fn print(machine: &Machine, found: &[Found], limits: &[Limit]) -> Result<String> {
     let mut text = String::new();
-    let Machine { processor, cores, chain, wasm_bytes, wasm_digest } = machine;
+    let Machine { processor, cores, wasm_bytes, wasm_digest } = machine;
     writeln!(text, "Command: `scripts/gas`  ")?;
     writeln!(text, "Machine: {processor}, {cores} cores  ")?;
-    writeln!(text, "Chain: wasmd {chain}, one validator  ")?;
+    writeln!(text, "Chain: wasmd {}, one validator  ", chain_version())?;
     writeln!(text, "Contract: {} bytes, SHA-256 `{wasm_digest}`\n", thousands(*wasm_bytes as u128))?;
     verdicts(&mut text, limits)?;
     messages(&mut text, found)?;
@@ -110,10 +98,6 @@ fn gas(number: u64) -> String {
     thousands(number.into())
 }
 
-fn cell(number: Option<u64>) -> String {
-    number.map(gas).unwrap_or_default()
-}
-
 fn verdicts(text: &mut String, limits: &[Limit]) -> Result<()> {
     writeln!(text, "## Limits\n\n| limit | found | at most | |\n|---|--:|--:|---|")?;
     for limit in limits {
@@ -126,18 +110,23 @@ fn verdicts(text: &mut String, limits: &[Limit]) -> Result<()> {
 fn messages(text: &mut String, found: &[Found]) -> Result<()> {
     let (unpinned, pinned) = (limits::of(found, &UNPINNED)?, limits::of(found, &PINNED)?);
     let deep = limits::of(found, &BY_INFERENCES[BY_INFERENCES.len() - 1])?;
-    let no_op = pinned.known("no-op", 1)?;
+    let no_op = pinned.known("no-op", 1)?.gas;
     writeln!(text, "\n## Every message, four nodes\n")?;
-    writeln!(text, "| message | items | gas, code unpinned | gas, pinned | over the no-op | an item |")?;
-    writeln!(text, "|---|--:|--:|--:|--:|--:|")?;
+    writeln!(
+        text,
+        "| message | items | bytes | gas, code unpinned | gas, pinned | over the no-op | an item |"
+    )?;
+    writeln!(text, "|---|--:|--:|--:|--:|--:|--:|")?;
     for message in ORDER.iter().copied() {
         let readings = pinned.readings.iter().chain(&deep.readings).filter(|r| r.message == message);
         let sizes: BTreeSet<u32> = readings.map(|reading| reading.items).collect();
         for items in sizes {
-            let found = pinned.gas(message, items).map_or_else(|| deep.known(message, items), Ok)?;
-            let (plain, over) = (cell(unpinned.gas(message, items)), gas(found.saturating_sub(no_op)));
-            let each = if items > 1 { gas(found.div_ceil(items.into())) } else { String::new() };
-            writeln!(text, "| {message} | {items} | {plain} | {} | {over} | {each} |", gas(found))?;
+            let dearest = pinned.dearest(message, items).map_or_else(|| deep.known(message, items), Ok)?;
+            let plain = unpinned.dearest(message, items).map(|reading| gas(reading.gas)).unwrap_or_default();
+            let over = gas(dearest.gas.saturating_sub(no_op));
+            let each = if items > 1 { gas(dearest.gas.div_ceil(items.into())) } else { String::new() };
+            let (bytes, found) = (gas(dearest.bytes), gas(dearest.gas));
+            writeln!(text, "| {message} | {items} | {bytes} | {plain} | {found} | {over} | {each} |")?;
         }
     }
     Ok(())
@@ -162,7 +151,7 @@ fn series(text: &mut String, found: &[Found], plans: &[Plan; 3], rows: &[(&str, 
     for (message, items) in rows {
         write!(text, "| {message} | {items} |")?;
         for plan in plans {
-            write!(text, " {} |", gas(limits::of(found, plan)?.known(message, *items)?))?;
+            write!(text, " {} |", gas(limits::of(found, plan)?.known(message, *items)?.gas))?;
         }
         writeln!(text)?;
     }

@@ -63,7 +63,7 @@ pub async fn run(world: World, numbers: &Numbers) -> Result<Found> {
 
 async fn every(world: &World, numbers: &Numbers) -> Result<(Footprint, Footprint)> {
     // Refused as soon as it is read: there is nothing to claim before the start.
-    world.measure_refused("no-op", &world.cast.requester, &ExecuteMsg::Claim {}).await?;
+    world.measure_refused("no-op", &world.cast.governor, &ExecuteMsg::Claim {}).await?;
     govern(world).await?;
     change_stakes(world).await?;
     let endpoint = Some("http://10.0.0.9:8080".into());
@@ -251,15 +251,15 @@ async fn commit_proof(world: &World, proof: &Digest) -> Result<HexBinary> {
 async fn sweep(world: &World) -> Result<()> {
     let limits = [1, 10].into_iter().chain(std::iter::repeat(FULL_SWEEP)).take(SWEEPS);
     for limit in limits {
-        let swept = world.cast.keeper.execute(Call::new(ExecuteMsg::Sweep { limit })).await;
-        let included = match swept {
-            Ok(included) => included,
-            Err(TxError::Rejected { .. }) => return Ok(()),
-            Err(error) => return Err(error.into()),
+        let call = Call::new(ExecuteMsg::Sweep { limit });
+        let (reading, included) = match Reading::of("Sweep", limit, (&world.cast.keeper, call)).await {
+            Ok(swept) => swept,
+            Err(error) if matches!(error.downcast_ref(), Some(TxError::Rejected { .. })) => return Ok(()),
+            Err(error) => return Err(error),
         };
         let items = told!(included, Event::Swept { items } => *items).context("a Sweep tells of none")?;
         if items == limit {
-            world.note(Reading { message: "Sweep", items, gas: included.gas_used });
+            world.note(reading);
         }
     }
     anyhow::bail!("{}: there is still something to sweep after {SWEEPS} sweeps", world.plan.name)

@@ -27,7 +27,22 @@ pub struct Reading {
     pub message: &'static str,
     /// Samples, verdicts, claims or items that it handled; 1 where there is no such choice.
     pub items: u32,
+    /// Of the message itself, as JSON.
+    pub bytes: u64,
     pub gas: u64,
+}
+
+impl Reading {
+    /// What sending `call` used.
+    pub async fn of(
+        message: &'static str,
+        items: u32,
+        (sender, call): (&Sender, Call),
+    ) -> Result<(Self, Included)> {
+        let bytes = serde_json::to_vec(&call.msg)?.len() as u64;
+        let included = sender.execute(call).await.with_context(|| format!("{message} of {items}"))?;
+        Ok((Self { message, items, bytes, gas: included.gas_used }, included))
+    }
 }
 
 /// Who acts.
@@ -72,9 +87,9 @@ impl World {
         sender: &Sender,
         call: Call,
     ) -> Result<Included> {
-        let included = sender.execute(call).await;
-        let included = included.with_context(|| format!("{}: {message} of {items}", self.plan.name))?;
-        self.note(Reading { message, items, gas: included.gas_used });
+        let found = Reading::of(message, items, (sender, call)).await;
+        let (reading, included) = found.with_context(|| self.plan.name)?;
+        self.note(reading);
         Ok(included)
     }
 
@@ -89,22 +104,24 @@ impl World {
         sender: &Sender,
         msg: &ExecuteMsg,
     ) -> Result<()> {
+        let msg = serde_json::to_vec(msg)?;
+        let bytes = msg.len() as u64;
         let call = MsgExecuteContract {
             sender: sender.account().address().into(),
             contract: self.chain.domain().contract.clone(),
-            msg: serde_json::to_vec(msg)?,
+            msg,
             funds: Vec::new(),
         };
         let pending = sender.broadcast_blind(vec![any(&call)], REFUSED_GAS).await?;
         let confirmation = sender.confirm(&pending).await?;
         ensure!(
             matches!(confirmation, Confirmation::Rejected { .. }),
-            "{msg:?} was to be refused: {confirmation:?}"
+            "{message} was to be refused: {confirmation:?}"
         );
         let request = GetTxRequest { hash: pending.hash };
         let found: GetTxResponse = self.chain.grpc("/cosmos.tx.v1beta1.Service/GetTx", &request).await?;
         let used = found.tx_response.context("the chain does not know its own transaction")?.gas_used;
-        self.note(Reading { message, items: 1, gas: u64::try_from(used)? });
+        self.note(Reading { message, items: 1, bytes, gas: u64::try_from(used)? });
         Ok(())
     }
 
