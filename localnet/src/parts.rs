@@ -90,9 +90,20 @@ fn existing(path: PathBuf, made_by: &str) -> Result<PathBuf> {
 /// The version of the chain's binary, as its sources are pinned; it does not know its own.
 pub fn chain_version() -> &'static str {
     let pinned = CHAIN_SOURCES[0].lines().find_map(|line| line.trim().split_once("CosmWasm/wasmd "));
-    pinned.map_or("of an unknown version", |(_, version)| version)
+    pinned.and_then(|(_, rest)| rest.split_whitespace().next()).unwrap_or("of an unknown version")
 }
 
 fn chain_key() -> String {
     hex::encode(Sha256::digest(CHAIN_SOURCES.concat()))[..12].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chain_is_of_the_version_that_its_sources_pin() {
+        let version = chain_version();
+        assert!(version.strip_prefix('v').is_some_and(|rest| rest.split('.').count() == 3), "{version}");
+    }
 }
