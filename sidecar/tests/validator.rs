@@ -11,10 +11,10 @@ mod artifacts;
 mod court;
 #[path = "validator/failover.rs"]
 mod failover;
-#[path = "validator/hostile.rs"]
-mod hostile;
 #[path = "validator/governance.rs"]
 mod governance;
+#[path = "validator/hostile.rs"]
+mod hostile;
 #[path = "validator/jobs.rs"]
 mod jobs;
 #[path = "validator/node.rs"]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use assay_common::beacon::{message, randomness, DST, SIGNATURE_BYTES};
 use assay_common::event::Event;
-use assay_common::ids::{Epoch, Round, Window};
+use assay_common::ids::{Epoch, Randomness, Round, Window};
 use assay_common::params::BeaconParams;
 use cosmwasm_std::{Api, HashFunction, HexBinary, Response, Storage, BLS12_381_G2_GENERATOR};
 

@@ -163,7 +163,10 @@ fn included(root: BatchRoot) -> Confirmation {
         window: Window(0),
         count: 3,
         samples: 3,
+        rate: 1 << 32,
         fees: Uint128::new(30),
+        pending_before: Uint128::zero(),
+        pending_after: Uint128::new(30),
     };
     Confirmation::Included(Included { height: 12, gas_used: 1, events: vec![event] })
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use assay_sidecar::validator::fetch::{cap, read, Answer};
+use assay_sidecar::validator::fetch::{cap, read};
+use assay_sidecar::validator::relay::Miss;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -29,7 +30,7 @@ async fn a_huge_artifact_is_read_no_further_than_its_session_allows() {
     let most = cap(100_000);
     let request = reqwest::Client::new().get(hostile(true).await).timeout(Duration::from_secs(60));
     let answer = read(request, most).await;
-    let Answer::Wrong(reason) = answer else { panic!("{answer:?}") };
+    let Err(Miss::Wrong(reason)) = answer else { panic!("{answer:?}") };
     assert_eq!(reason, format!("more than {most} bytes"));
 }
 
@@ -37,6 +38,6 @@ async fn a_huge_artifact_is_read_no_further_than_its_session_allows() {
 async fn a_slow_artifact_is_given_up_in_time() {
     let request = reqwest::Client::new().get(hostile(false).await).timeout(Duration::from_millis(200));
     let answer = read(request, cap(100_000)).await;
-    let Answer::Nothing(reason) = answer else { panic!("{answer:?}") };
+    let Err(Miss::Nothing(reason)) = answer else { panic!("{answer:?}") };
     assert!(reason.contains("timed out"), "{reason}");
 }

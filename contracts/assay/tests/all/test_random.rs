@@ -128,7 +128,8 @@ impl World {
                 p.fees.slash_ppm = 133_333;
                 p.fees.reserve_ppm = 12_347;
                 p.limits.unbonding_seconds = 130;
-                p.limits.kept_epochs = 1;
+                p.limits.kept_epochs = 3;
+                p.fraud.window_seconds = 120;
             })
             .build();
         let mut world = Self { suite, window: 0, unrevealed: Vec::new(), accepted: 0 };
