@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::bins::{CHEAT_PPM, HONEST_FAIL_PPM};
+use super::fit::FitError;
+use super::statistic::STATISTIC_VERSION;
 use super::{mean, to_unit_interval, Measurement};
 use crate::evidence::{check_bins, Bins, BinsError};
 use crate::ids::{Digest, ModelDigest};
@@ -16,17 +19,16 @@ pub const MIN_RUNS: usize = 30;
 /// Standard deviations of the answers' means by which the worst honest mean is widened.
 const WIDENING: f64 = 3.0;
 /// The articles' line for honest perplexities: below it nothing fails, whatever the calibration saw.
-const PERPLEXITY_FLOOR: f64 = 0.2;
+pub(super) const PERPLEXITY_FLOOR: f64 = 0.2;
 
 /// What an honest executor is taken to fail at most, and the cheats that the evidence is for, until attacks are measured.
-const HONEST_FAIL_PPM: u32 = 10_000;
-const ALTERNATIVES_PPM: PerAlternative<u32> = PerAlternative([30_000, 100_000, 400_000]);
+const ALTERNATIVES_PPM: PerAlternative<u32> = PerAlternative(CHEAT_PPM);
 /// Share of the honest positions whose deviation the probes tolerate, and how much wider the tolerance is: probes lie
 /// outside the rows, where surprisals are larger and so is their noise.
-const PROBE_QUANTILE: f64 = 0.995;
+pub(super) const PROBE_QUANTILE: f64 = 0.995;
 const PROBE_WIDENING: u32 = 4;
 /// A sixteenth of a bit: below it no tolerance tells a guess from a forward pass any better.
-const PROBE_FLOOR: u32 = 16;
+pub(super) const PROBE_FLOOR: u32 = 16;
 
 /// On what the honest answers were generated and measured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,15 +58,16 @@ pub struct Limit {
 }
 
 impl Limit {
-    fn of(
-        runs: &[HonestRun],
+    /// Of honest answers' measurements, `mean_of` one and `at` one of its positions.
+    pub(super) fn of<'a>(
+        runs: impl Iterator<Item = &'a Measurement> + Clone,
         mean_of: impl Fn(&Measurement) -> f64,
         at: impl Fn(&super::Position) -> f64,
     ) -> Self {
-        let means: Vec<f64> = runs.iter().map(|run| mean_of(&run.measurement)).collect();
+        let means: Vec<f64> = runs.clone().map(mean_of).collect();
         let centre = mean(means.iter().copied());
         let variance = mean(means.iter().map(|m| (m - centre).powi(2)));
-        let positions = runs.iter().flat_map(|run| run.measurement.positions.iter().map(&at));
+        let positions = runs.flat_map(|run| run.positions.iter().map(&at));
         Self {
             mean: centre,
             sd: variance.sqrt(),
@@ -117,8 +120,20 @@ pub enum CalibrationError {
     OtherVersion { found: u32 },
     #[error("honest answer {prompt} does not replay: the executor that made it is not honest")]
     NotHonest { prompt: usize },
-    #[error("the calibration holds {field} = {value}, which is not a finite number at or above 0")]
+    #[error("the calibration holds {field} = {value}, which no calibration gives")]
     NotANumber { field: &'static str, value: f64 },
+    #[error("the calibration was made with version {found} of the statistic, this is version {STATISTIC_VERSION}; make it anew")]
+    OtherStatistic { found: u32 },
+    #[error("no cell is certified")]
+    NoCell,
+    #[error("{found} honest answers of {engine} are left to check the fit on, {expected} are needed")]
+    Unchecked { engine: String, found: usize, expected: usize },
+    #[error("the answer to prompt {prompt} has {positions} positions and {whitened} whitened ones")]
+    Unequal { prompt: usize, positions: usize, whitened: usize },
+    #[error("{found} honest probes are too few, {expected} are needed")]
+    Probes { found: usize, expected: usize },
+    #[error("the fit to honest positions")]
+    Fit(#[from] FitError),
     #[error("the calibration's bins")]
     Bins(#[source] BinsError),
     #[error("{edges} score edges for {passes} bins of passed answers: one less, and rising, expected")]
@@ -134,6 +149,7 @@ pub fn calibrate(spec: ModelSpec, cell: Cell, runs: &[HonestRun]) -> Result<Cali
         return Err(CalibrationError::TooFew { found: runs.len() });
     }
     let count = f64::from(u32::try_from(runs.len()).unwrap_or(u32::MAX));
+    let measurements = runs.iter().map(|run| &run.measurement);
     Ok(Calibration {
         version: VERSION,
         model: spec.digest(),
@@ -142,8 +158,8 @@ pub fn calibrate(spec: ModelSpec, cell: Cell, runs: &[HonestRun]) -> Result<Cali
         answers: runs.len(),
         tokens: runs.iter().map(|run| run.measurement.positions.len()).sum(),
         exceedance_95: 1.0 - 0.05f64.powf(1.0 / count),
-        distance: Limit::of(runs, Measurement::distance, |p| p.distance),
-        margin: Limit::of(runs, Measurement::margin, |p| p.margin),
+        distance: Limit::of(measurements.clone(), Measurement::distance, |p| p.distance),
+        margin: Limit::of(measurements, Measurement::margin, |p| p.margin),
         score_edges: Vec::new(),
         bins: vec![Bins::verdict_only(HONEST_FAIL_PPM, ALTERNATIVES_PPM)],
         probe_tolerance: probe_tolerance(runs),

@@ -3,18 +3,35 @@
 //! Three checks, cheapest proof first: *replay* (exact: do the signed numbers and the seed give these tokens?),
 //! *distance* (are the signed numbers those of the model?), *perplexity* (would the model have emitted these tokens
 //! under this seed?). Pure functions of the artifact, the measurement and a calibration made from honest runs only.
+//! [`two_pass`] judges with a second pass of the model; `docs/science.md` specifies its statistic.
 
+pub mod binomial;
+pub mod bins;
 mod calibration;
-mod distance;
+pub mod cell;
+pub mod cholesky;
+pub mod distance;
 mod edge;
+pub mod far;
+pub mod fit;
+pub mod gonka;
+pub mod normal;
+pub mod null;
 mod perplexity;
+pub mod power;
+pub mod statistic;
+pub mod surprisal;
+pub mod two_pass;
+pub mod whitening;
 
 use serde::{Deserialize, Serialize};
 
+use self::statistic::Statistic;
+use self::two_pass::Comparators;
 use crate::artifact::Artifact;
 use crate::ids::RunSeed;
 use crate::replay::{replay, Replay};
-use crate::row::{Row, Surprisal};
+use crate::row::{Entry, Row, Surprisal};
 use crate::sampler::{top_candidates, SamplingParams, MAX_CANDIDATES};
 use crate::verdict::{InvalidReason, Outcome, Score};
 
@@ -72,15 +89,54 @@ pub fn measure(
     sampling: &SamplingParams,
     run_seed: &RunSeed,
 ) -> Position {
+    measure_reference(row, position, Distribution { surprisals, log_probabilities }, sampling, run_seed)
+        .position
+}
+
+/// A pass's distribution at one position: surprisals in 1/256 bit and natural log-probabilities, both `[vocabulary]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Distribution<'a> {
+    pub surprisals: &'a [u32],
+    pub log_probabilities: &'a [f32],
+}
+
+/// What the reference pass alone says of one position.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Referenced {
+    pub position: Position,
+    /// The tokens at which both passes and the head's rows are wanted, see [`whitening::compared`].
+    pub compared: Vec<Entry>,
+    pub comparators: Comparators,
+}
+
+/// As [`measure`], with what [`whitening::whiten`] and the comparators need.
+pub fn measure_reference(
+    row: &Row,
+    position: u32,
+    reference: Distribution<'_>,
+    sampling: &SamplingParams,
+    run_seed: &RunSeed,
+) -> Referenced {
+    let Distribution { surprisals, log_probabilities } = reference;
     let candidates = top_candidates(surprisals, MAX_CANDIDATES + edge::REACH);
     let edge = edge::Edge::new(&candidates, sampling);
     let own_cut = (!sampling.filter_is_replayable()).then(|| edge.own_cut(&row.cut)).flatten();
     let drawn =
         perplexity::Drawn { token: row.token, temperature_milli: sampling.temperature_milli, position };
-    Position {
-        distance: distance::normalised(row, &candidates, own_cut, log_probabilities),
-        margin: perplexity::margin(&drawn, edge.surely_kept(), edge.perhaps_kept(), run_seed),
-        deviation: deviation(row, surprisals),
+    let at =
+        |entry: &Entry| log_probabilities.get(entry.token.0 as usize).copied().unwrap_or(f32::NEG_INFINITY);
+    let own: Vec<f32> = row.entries.iter().map(at).collect();
+    Referenced {
+        position: Position {
+            distance: distance::normalised(row, &candidates, own_cut, log_probabilities),
+            margin: perplexity::margin(&drawn, edge.surely_kept(), edge.perhaps_kept(), run_seed),
+            deviation: deviation(row, surprisals),
+        },
+        compared: whitening::compared(row, &candidates),
+        comparators: Comparators {
+            relative: gonka::relative(&row.entries, &own),
+            surprise: surprisal::surprise(row.token, edge.perhaps_kept(), sampling.temperature_milli),
+        },
     }
 }
 
@@ -128,6 +184,29 @@ pub struct Report {
     pub bin: u8,
     /// As in [`Measurement::probes`].
     pub probes: Vec<u16>,
+    /// Where two passes judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whitened: Option<WhitenedReport>,
+}
+
+/// The numbers of the two-pass checks, and beside them what is not judged.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WhitenedReport {
+    pub statistic: Statistic,
+    /// Of the statistic.
+    pub version: u32,
+    /// Mean over the judged positions, in the statistic's units.
+    pub mean: Check,
+    /// The same in standard deviations above the widened null.
+    pub height: f64,
+    /// Positions with s beyond 2, and the most that an honest answer has.
+    pub far: u64,
+    pub far_limit: u64,
+    /// Mean ρ; near 1 it hints at rows that come from a prefill, which proves nothing.
+    pub direction: f64,
+    /// Mean of [`gonka::relative`]; standardised surprisal ([`surprisal::standardised`]).
+    pub relative: f64,
+    pub surprisal: Option<f64>,
 }
 
 impl Report {
@@ -147,37 +226,64 @@ pub fn judge(
     measurement: &Measurement,
     calibration: &Calibration,
 ) -> Report {
+    let limits = Limits {
+        vocabulary: calibration.spec.vocabulary,
+        distance: calibration.distance_limit(rows.len()),
+        perplexity: calibration.perplexity_limit(rows.len()),
+    };
+    let report = report(artifact, rows, run_seed, measurement, &limits);
+    let nearest = report.perplexity.map_or(0.0, |check| check.share()).max(report.distance.share());
+    Report { bin: calibration.bin(nearest), ..report }
+}
+
+/// What a calibration says of an answer of this length.
+struct Limits {
+    vocabulary: u32,
+    distance: f64,
+    perplexity: f64,
+}
+
+/// The checks that need the reference pass alone; the bin is left to the calibration.
+fn report(
+    artifact: &Artifact,
+    rows: &[Row],
+    run_seed: &RunSeed,
+    measurement: &Measurement,
+    limits: &Limits,
+) -> Report {
     let sampling = &artifact.request.sampling;
-    let vocabulary = calibration.spec.vocabulary;
-    let mismatches: Vec<u32> = (0u32..)
-        .zip(rows)
-        .filter(|(position, row)| replay(row, *position, vocabulary, sampling, run_seed) != Replay::Matches)
-        .map(|(position, _)| position)
-        .collect();
-    let distance = Check { value: measurement.distance(), limit: calibration.distance_limit(rows.len()) };
-    let perplexity = (sampling.temperature_milli > 0).then(|| Check {
-        value: to_unit_interval(measurement.margin()),
-        limit: calibration.perplexity_limit(rows.len()),
-    });
-    let ends = ends_as_requested(artifact);
-    let broken = [
-        (mismatches.is_empty(), InvalidReason::Replay),
-        (ends, InvalidReason::End),
-        (distance.passes(), InvalidReason::Distance),
-        (perplexity.is_none_or(|check| check.passes()), InvalidReason::Perplexity),
-    ];
-    let failed = broken.into_iter().find(|(passes, _)| !passes);
-    Report {
-        outcome: failed.map_or(Outcome::Valid, |(_, reason)| Outcome::Invalid { reason }),
+    let replays = |(position, row): &(u32, &Row)| {
+        replay(row, *position, limits.vocabulary, sampling, run_seed) == Replay::Matches
+    };
+    let mismatches: Vec<u32> =
+        (0u32..).zip(rows).filter(|at| !replays(at)).map(|(position, _)| position).collect();
+    let perplexity = (sampling.temperature_milli > 0)
+        .then(|| Check { value: to_unit_interval(measurement.margin()), limit: limits.perplexity });
+    let report = Report {
+        outcome: Outcome::Valid,
         tokens: u32::try_from(rows.len()).unwrap_or(u32::MAX),
         replay_mismatches: u32::try_from(mismatches.len()).unwrap_or(u32::MAX),
         first_mismatch: mismatches.first().copied(),
-        ends,
-        distance,
+        ends: ends_as_requested(artifact),
+        distance: Check { value: measurement.distance(), limit: limits.distance },
         perplexity,
-        bin: calibration.bin(perplexity.map_or(0.0, |check| check.share()).max(distance.share())),
+        bin: 0,
         probes: measurement.probes.clone(),
-    }
+        whitened: None,
+    };
+    Report { outcome: outcome(&report, report.distance.passes()), ..report }
+}
+
+/// Valid, or the reason of the first check that fails; `same_numbers` says whether the signed numbers are the model's.
+fn outcome(report: &Report, same_numbers: bool) -> Outcome {
+    let checks = [
+        (report.replay_mismatches == 0, InvalidReason::Replay),
+        (report.ends, InvalidReason::End),
+        (same_numbers, InvalidReason::Distance),
+        (report.perplexity.is_none_or(|check| check.passes()), InvalidReason::Perplexity),
+    ];
+    let failed = checks.into_iter().find(|(passes, _)| !passes);
+    failed.map_or(Outcome::Valid, |(_, reason)| Outcome::Invalid { reason })
 }
 
 /// Whether the answer stops at its first stop token, or at the limit without one.
@@ -189,9 +295,29 @@ fn ends_as_requested(artifact: &Artifact) -> bool {
     }
 }
 
+fn word(passes: bool) -> &'static str {
+    if passes {
+        "passed"
+    } else {
+        "FAILED"
+    }
+}
+
+impl std::fmt::Display for WhitenedReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { mean, far, far_limit, relative, .. } = self;
+        writeln!(f, "whitened    {}: {:.4}, limit {:.4}", word(mean.passes()), mean.value, mean.limit)?;
+        writeln!(f, "far         {}: {far}, limit {far_limit}", word(far <= far_limit))?;
+        write!(f, "not judged  direction {:.3}, relative distance {relative:.6}", self.direction)?;
+        match self.surprisal {
+            Some(z) => write!(f, ", surprisal z {z:.2}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let word = |passes| if passes { "passed" } else { "FAILED" };
         writeln!(f, "tokens      {}", self.tokens)?;
         let replayed = self.replay_mismatches == 0;
         write!(
@@ -206,6 +332,9 @@ impl std::fmt::Display for Report {
             None => writeln!(f)?,
         }
         writeln!(f, "end         {}", word(self.ends))?;
+        if let Some(whitened) = &self.whitened {
+            writeln!(f, "{whitened}")?;
+        }
         let distance = self.distance;
         writeln!(
             f,
