@@ -1,5 +1,12 @@
 //! The judge on whole answers of a synthetic model: what an honest executor, a coarser one and several cheats look like.
 
+#[path = "judge/synthetic.rs"]
+mod synthetic;
+#[path = "judge/two_pass.rs"]
+mod two_pass;
+#[path = "judge/vectors.rs"]
+mod vectors;
+
 use assay_common::artifact::Artifact;
 use assay_common::digest::sha256;
 use assay_common::ids::{Digest, RunSeed};

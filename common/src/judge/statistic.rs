@@ -182,6 +182,6 @@ mod tests {
     fn the_first_position_is_judged_where_it_is_the_only_one() {
         assert_eq!(judged(&[1, 2, 3]), [2, 3]);
         assert_eq!(judged(&[1]), [1]);
-        assert_eq!(judged::<u8>(&[]), []);
+        assert!(judged::<u8>(&[]).is_empty());
     }
 }

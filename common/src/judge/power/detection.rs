@@ -57,7 +57,7 @@ impl Detector {
         if cells.iter().any(|cell| cell.iter().all(Vec::is_empty)) || !(sd.is_finite() && sd > 0.0) {
             return None;
         }
-        let centre = centres.into_iter().reduce(f64::max)?;
+        let centre = centres.iter().copied().reduce(f64::max)?;
         let shape = shape(centred().map(|value| value / sd));
         let widening = (WIDENING * widest / sd / STEP).ceil() as usize;
         let null = shifted(&shape, widening);
