@@ -88,7 +88,7 @@ pub struct TwoPassCalibration {
 /// histograms, and every limit that follows from them, are measured on the odd ones.
 ///
 /// # Errors
-/// No cell, too few answers, or an answer that two passes did not measure whole.
+/// No cell, too few answers, an answer that two passes did not measure whole, or cells without any spread.
 pub fn calibrate(basis: Basis, cells: &[HonestCell]) -> Result<TwoPassCalibration, CalibrationError> {
     check_cells(cells)?;
     let of_half = |cell: &HonestCell, odd: usize| -> Vec<Vec<Whitened>> {
@@ -109,7 +109,7 @@ pub fn calibrate(basis: Basis, cells: &[HonestCell]) -> Result<TwoPassCalibratio
     let references =
         || cells.iter().flat_map(|cell| &cell.answers).map(|answer| &answer.measurement.reference);
     let (probe_tolerance, probe_miss) = probes(cells)?;
-    Ok(TwoPassCalibration {
+    let calibration = TwoPassCalibration {
         version: VERSION,
         statistic_version: STATISTIC_VERSION,
         model: basis.spec.digest(),
@@ -126,7 +126,9 @@ pub fn calibrate(basis: Basis, cells: &[HonestCell]) -> Result<TwoPassCalibratio
         null,
         probe_tolerance,
         probe_miss,
-    })
+    };
+    calibration.check(calibration.model)?;
+    Ok(calibration)
 }
 
 fn check_cells(cells: &[HonestCell]) -> Result<(), CalibrationError> {
