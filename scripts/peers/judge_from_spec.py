@@ -2,7 +2,7 @@
 """Checks, or with --write makes, common/vectors/judge-*.json with a second implementation, written from docs/science.md alone.
 
 Needs numpy, in an environment outside the repository:
-    python3 -m venv /tmp/peers && /tmp/peers/bin/pip install numpy && /tmp/peers/bin/python scripts/peers/judge_from_spec.py
+    python3 -m venv VENV && VENV/bin/pip install numpy==2.4.6 && VENV/bin/python scripts/peers/judge_from_spec.py
 Exit code 0 where every vector agrees within 1e-9. General solvers of numpy stand in for the Cholesky factors and the normal
 equations of common/src/judge/, so that agreement says something.
 """
