@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks, or with --write makes, common/vectors/judge-*.json with a second implementation, written from docs/science.md alone.
+"""Checks, or with --write makes, common/vectors/judge/*.json with a second implementation, written from docs/science.md alone.
 
 Needs numpy, in an environment outside the repository:
     python3 -m venv VENV && VENV/bin/pip install numpy==2.4.6 && VENV/bin/python scripts/peers/judge_from_spec.py
@@ -165,9 +165,9 @@ def fit_case(number):
 
 
 FILES = {
-    "judge-whitening": (whitening_case, whitened),
-    "judge-statistic": (statistic_case, lambda case: statistics(case["scorer"], case["position"])),
-    "judge-fit": (fit_case, lambda case: fit(*positions(case["seed"], case["positions"]))),
+    "judge/whitening": (whitening_case, whitened),
+    "judge/statistic": (statistic_case, lambda case: statistics(case["scorer"], case["position"])),
+    "judge/fit": (fit_case, lambda case: fit(*positions(case["seed"], case["positions"]))),
 }
 CASES = 210
 

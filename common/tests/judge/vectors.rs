@@ -118,7 +118,7 @@ fn honest_positions(case: &FitCase) -> Vec<Whitened> {
 
 #[test]
 fn whitened_positions_are_those_of_the_other_implementation() {
-    for (number, vector) in published::<WhiteningCase, Whitened>("judge-whitening.json").iter().enumerate() {
+    for (number, vector) in published::<WhiteningCase, Whitened>("judge/whitening.json").iter().enumerate() {
         let (found, expected) = (whitened(&vector.case), vector.outcome);
         let place = |name: &str| format!("case {number}, {name}");
         assert_near(found.log_square, expected.log_square, &place("y"));
@@ -131,7 +131,7 @@ fn whitened_positions_are_those_of_the_other_implementation() {
 
 #[test]
 fn statistics_are_those_of_the_other_implementation() {
-    let vectors = published::<StatisticCase, StatisticOutcome>("judge-statistic.json");
+    let vectors = published::<StatisticCase, StatisticOutcome>("judge/statistic.json");
     for (number, Vector { case, outcome }) in vectors.iter().enumerate() {
         assert_near(case.scorer.magnitude(&case.position), outcome.magnitude, &format!("case {number}, s"));
         assert_near(case.scorer.directed(&case.position), outcome.directed, &format!("case {number}, t"));
@@ -141,7 +141,7 @@ fn statistics_are_those_of_the_other_implementation() {
 #[test]
 fn fits_are_those_of_the_other_implementation() {
     for (number, Vector { case, outcome }) in
-        published::<FitCase, Scorer>("judge-fit.json").iter().enumerate()
+        published::<FitCase, Scorer>("judge/fit.json").iter().enumerate()
     {
         let found = fit(&honest_positions(case)).expect("enough positions");
         let numbers = |scorer: &Scorer| {
