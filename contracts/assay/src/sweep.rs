@@ -4,6 +4,7 @@
 //! which on it may be final; what is not final then is looked at again an epoch later. So nothing is searched for.
 
 use std::collections::btree_map::{BTreeMap, Entry};
+use std::collections::BTreeSet;
 
 use assay_common::event::Event;
 use assay_common::ids::{BatchId, Digest, Epoch, ModelDigest, SessionId, Window};
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::ContractError;
 use crate::state::{
     Batch, Sample, AGENDA, ASSIGNMENTS, BATCHES, BEACONS, COMMITMENTS, EPOCHS, EPOCH_BATCHES,
-    FRAUD_COMMITMENTS, SAMPLES, SEATS, SESSIONS, TABLES, UNDRAWN, UNSETTLED,
+    FRAUD_COMMITMENTS, SAMPLES, SEATS, SESSIONS, TABLES, UNDRAWN, UNSETTLED, UNTALLIED,
 };
 use crate::tx::{Time, Tx};
 use crate::{close, draw, packed, pause};
@@ -143,8 +144,10 @@ fn sweep_batch(
     let samples = SAMPLES.prefix(id.0).range(storage, None, None, Order::Ascending).take(count);
     let samples: Vec<(u32, Sample)> = samples.collect::<Result<_, _>>()?;
     let mut pages = Pages::default();
+    let mut windows = BTreeSet::new();
     for (draw, sample) in &samples {
         SAMPLES.remove(storage, (id.0, *draw));
+        windows.insert(sample.window);
         let (first, second) = sample.levels();
         let first = first.iter().map(|seat| (seat, sample.window));
         for (seat, window) in first.chain(second.iter().map(|seat| (seat, sample.latest()))) {
@@ -153,6 +156,10 @@ fn sweep_batch(
         }
     }
     pages.save(storage)?;
+    // Tallies out of order close everything and leave an entry that points at nothing to do; now it would point nowhere.
+    for window in windows {
+        UNTALLIED.remove(storage, (window.0, id.0));
+    }
     let removed = u32::try_from(samples.len()).unwrap_or(u32::MAX);
     if removed == limit {
         return Ok(removed);

@@ -242,3 +242,22 @@ fn tables_that_guardians_replaced_are_swept() {
     }
     assert_eq!(entries[2], entries[5], "{entries:?}");
 }
+
+#[test]
+fn what_was_tallied_out_of_order_leaves_nothing_behind_that_points_at_what_is_swept() {
+    let mut suite = keeping(30);
+    let executor = suite.nodes[0].clone();
+    let session = suite.open_session(&executor, 4 * FEE);
+    let claims = vec![suite.claim(session, 4)];
+    let batch = suite.commit_batch(&executor, claims, 0);
+    suite.draw_and_reveal(0, &[batch], &honest);
+    suite.at_window(4);
+    suite.tally(batch, 2, 2);
+    suite.tally(batch, 0, 2);
+    suite.at_epoch(1);
+    suite.settle(&executor, 0, 200);
+    suite.at_epoch(40);
+    sweep(&mut suite);
+    assert!(suite.try_query::<BatchResponse>(&QueryMsg::Batch { batch }).is_err());
+    assert!(suite.due().tallies.is_empty());
+}
