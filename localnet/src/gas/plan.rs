@@ -79,8 +79,8 @@ pub fn params(start: u64, beacon: &BeaconParams) -> Params {
     params.reputation.min_checked = 1;
     // Of a hundred inferences eleven samples: ten are handled, and the epoch stays open for the proof.
     params.reputation.base_rate_ppm = 110_000;
-    params.fraud.window_seconds = 2 * epoch - 1;
-    params.limits.kept_epochs = 2;
+    params.fraud.window_seconds = 2 * epoch;
+    params.limits.kept_epochs = 3;
     params.limits.close_delay_epochs = 1;
     params.limits.unbonding_seconds = 2 * epoch + 1;
     params

@@ -82,7 +82,7 @@ async fn every(world: &World, numbers: &Numbers) -> Result<(Footprint, Footprint
     world.measure(("Withdraw", 1), world.node(LEAVING)?, Call::new(ExecuteMsg::Withdraw {})).await?;
     let msg = ExecuteMsg::CloseSession { session: spare };
     world.measure(("CloseSession, paying out", 1), &world.cast.keeper, Call::new(msg)).await?;
-    world.at_epoch(3).await?;
+    world.at_epoch(4).await?;
     sweep(world).await?;
     let swept = Footprint::read(&world.chain).await?;
     let [ten, _] = many_claims(world, numbers).await?;
