@@ -1,6 +1,8 @@
 //! The contract on a simulated chain, with real signatures of session keys and of the beacon.
 #![allow(clippy::unwrap_used)]
 
+mod model;
+mod random;
 mod suite;
 
 mod test_attacks;
@@ -24,13 +26,11 @@ mod test_params;
 mod test_pause;
 mod test_proofs;
 mod test_query;
-mod test_random;
 mod test_schema;
 mod test_session;
 mod test_settle;
 mod test_setup;
 mod test_stake;
-mod test_stake_model;
 mod test_sweep;
 mod test_tally;
 mod test_verdicts;

@@ -70,7 +70,8 @@ impl Committed {
     }
 }
 
-fn leaves(receipts: &[Receipt]) -> Vec<[u8; 32]> {
+/// The hashes of a batch's leaves.
+pub fn leaves(receipts: &[Receipt]) -> Vec<[u8; 32]> {
     let leaf = |receipt: &Receipt| merkle::leaf_hash(&batch_leaf(&receipt.inference, &receipt.artifact()));
     receipts.iter().map(leaf).collect()
 }
@@ -138,10 +139,15 @@ pub fn swap_token(row: &mut Row) {
 impl Suite {
     /// An account that is that of a key.
     pub fn key_account(&mut self, key: &SigningKey) -> Addr {
-        let hashed: [u8; 20] = Ripemd160::digest(sha256(&[&public_key(key)])).into();
-        let address = self.app.api().addr_humanize(&CanonicalAddr::from(hashed)).unwrap();
+        let address = self.key_address(key);
         self.endow(&address);
         address
+    }
+
+    /// The address of a key's account.
+    pub fn key_address(&self, key: &SigningKey) -> Addr {
+        let hashed: [u8; 20] = Ripemd160::digest(sha256(&[&public_key(key)])).into();
+        self.app.api().addr_humanize(&CanonicalAddr::from(hashed)).unwrap()
     }
 
     pub fn run_seed(&self, inference: &InferenceId) -> RunSeed {

@@ -344,7 +344,7 @@ pub fn attribute(response: &AppResponse, kind: &str, key: &str) -> String {
 }
 
 /// What the contract says is what explorers and sidecars can read.
-fn checked_events(response: &AppResponse) -> Vec<cosmwasm_std::Event> {
+pub fn checked_events(response: &AppResponse) -> Vec<cosmwasm_std::Event> {
     let ours = response.events.iter().filter(|event| event.ty.starts_with("wasm-"));
     ours.cloned().inspect(check_event).collect()
 }
