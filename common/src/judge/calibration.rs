@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bins::{CHEAT_PPM, HONEST_FAIL_PPM};
 use super::fit::FitError;
+use super::null::WIDENING;
 use super::statistic::STATISTIC_VERSION;
 use super::{mean, to_unit_interval, Measurement};
 use crate::evidence::{check_bins, Bins, BinsError};
@@ -16,8 +17,6 @@ use crate::session::ModelSpec;
 pub const VERSION: u32 = 2;
 /// Fewest honest answers that a calibration may rest on.
 pub const MIN_RUNS: usize = 30;
-/// Standard deviations of the answers' means by which the worst honest mean is widened.
-const WIDENING: f64 = 3.0;
 /// The articles' line for honest perplexities: below it nothing fails, whatever the calibration saw.
 pub(super) const PERPLEXITY_FLOOR: f64 = 0.2;
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::cell::{block_means, CellSummary};
 
 /// Standard deviations of the answers' means by which a cell is shifted (science.md §7).
-const WIDENING: f64 = 3.0;
+pub(in crate::judge) const WIDENING: f64 = 3.0;
 /// z of the normal distribution that one in a thousand exceeds.
 const NORMAL_Z: f64 = 3.090_232_306_167_813_5;
 /// The share of honest blocks that the limit leaves above it, at every length that was measured.

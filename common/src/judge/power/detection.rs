@@ -7,6 +7,7 @@
 
 use crate::judge::cell::Answers;
 use crate::judge::mean;
+use crate::judge::null::WIDENING;
 
 /// The shape's histogram, in standard deviations.
 const LOWEST: f64 = -6.0;
@@ -19,8 +20,6 @@ const KERNEL_REACH: i32 = 8;
 const HEAVY_SHARE: f64 = 0.01;
 const HEAVY_SCALE: f64 = 1.2;
 const NOTHING: f64 = 1e-12;
-/// Standard deviations of the answers' means by which the null is shifted.
-const WIDENING: f64 = 3.0;
 /// Further shifts of the alternatives, in steps.
 const SHIFTS: [usize; 5] = [4, 8, 16, 32, 60];
 /// Bounds of one token's logarithmic ratio, in nats: evidence at 1e-6 takes three tokens at least.
