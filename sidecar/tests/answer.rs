@@ -10,7 +10,7 @@ use assay_common::merkle;
 use assay_common::penalties::Penalties;
 use assay_common::replay::{replay, Replay};
 use assay_common::sampler::SamplingParams;
-use assay_common::session::{batch_leaf, inference_id, prompt_digest, run_seed, Request};
+use assay_common::session::{batch_leaf, inference_id, prompt_digest, run_seed, NumericScheme, Request};
 use assay_sidecar::config::ModelConfig;
 use assay_sidecar::engine::{Answerer, Engine, Question, Subject};
 use assay_sidecar::executor::answer::{honest_factory, rows_for};
@@ -32,6 +32,7 @@ fn model_config() -> ModelConfig {
         path: Some(path),
         calibration: None,
         next_calibration: None,
+        scheme: NumericScheme::default(),
         device: "cpu".into(),
         threads: Some(1),
     }
