@@ -133,8 +133,10 @@ async fn an_answer_under_penalties_replays_and_its_recomputation_agrees() {
         let honest = measured(penalised).await.unwrap();
         let forgotten = measured(SamplingParams::OPEN).await.unwrap();
         println!("distance {:.6}, without the penalties {:.6}", honest.distance(), forgotten.distance());
-        assert!(honest.distance() < 0.002 && honest.margin() < 0.002, "{honest:?}");
+        // The scheme's rounding, not only that of the signed numbers.
+        assert!(honest.distance() < 0.012 && honest.margin() < 0.01, "{honest:?}");
         assert!(forgotten.distance() > 0.02, "{forgotten:?}");
+        assert!(forgotten.distance() > 3.0 * honest.distance(), "{honest:?}");
     }
 }
 
