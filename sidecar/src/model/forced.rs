@@ -1,5 +1,7 @@
 //! Teacher forcing: one pass along tokens that are given, and the distribution behind each of them.
 
+use std::ops::Range;
+
 use assay_common::penalties::Penalties;
 
 use super::penalties::Prefix;
@@ -47,6 +49,12 @@ pub struct ScoredPosition {
     pub top: Vec<Scored>,
 }
 
+/// The ids to feed, and the places in them whose hidden states predict the tokens.
+pub(super) struct Fed {
+    pub ids: Vec<u32>,
+    pub positions: Range<usize>,
+}
+
 impl Row<'_> {
     /// The entry of one token.
     pub fn scored(&self, id: u32) -> Scored {
@@ -73,7 +81,7 @@ impl Model {
         numerics: Numerics,
         mut visit: impl FnMut(Row<'_>),
     ) -> Result<(), ModelError> {
-        let Some((ids, positions)) = self.forced_ids(forced)? else { return Ok(()) };
+        let Some(Fed { ids, positions }) = self.fed(forced)? else { return Ok(()) };
         let _no_grad = tch::no_grad_guard();
         let hidden = self.gemma.prefill(&ids, positions, numerics)?;
         let mut distribution = Distribution::default();
@@ -101,16 +109,12 @@ impl Model {
         Ok(scores)
     }
 
-    /// The checked ids to feed, and the places in them whose hidden states predict the tokens; `None` without tokens.
-    pub(super) fn forced_ids(
-        &self,
-        forced: &Forced<'_>,
-    ) -> Result<Option<(Vec<u32>, std::ops::Range<usize>)>, ModelError> {
+    /// What to feed, checked; `None` without tokens.
+    pub(super) fn fed(&self, forced: &Forced<'_>) -> Result<Option<Fed>, ModelError> {
         self.check(forced.prompt, forced.tokens.len())?;
         self.check_ids(forced.tokens)?;
         let Some((_, fed)) = forced.tokens.split_last() else { return Ok(None) };
         let ids = [forced.prompt, fed].concat();
-        let positions = forced.prompt.len() - 1..ids.len();
-        Ok(Some((ids, positions)))
+        Ok(Some(Fed { positions: forced.prompt.len() - 1..ids.len(), ids }))
     }
 }

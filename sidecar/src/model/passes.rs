@@ -2,7 +2,7 @@
 
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::forced::{Forced, Row};
+use super::forced::{Fed, Forced, Row};
 use super::penalties::Prefix;
 use super::surprisal::{Distribution, Spread};
 use super::{Model, ModelError, Numerics, HEAD_ROWS};
@@ -54,8 +54,8 @@ impl Model {
     pub fn passes<'a>(&'a self, forced: &Forced<'a>) -> Result<Passes<'a>, ModelError> {
         let _no_grad = tch::no_grad_guard();
         let run = |numerics| -> Result<Tensor, ModelError> {
-            Ok(match self.forced_ids(forced)? {
-                Some((ids, positions)) => self.gemma.prefill(&ids, positions, numerics)?,
+            Ok(match self.fed(forced)? {
+                Some(Fed { ids, positions }) => self.gemma.prefill(&ids, positions, numerics)?,
                 None => Tensor::f_zeros([0, self.gemma.config.hidden], (Kind::Float, self.gemma.device))?,
             })
         };
