@@ -12,7 +12,7 @@ use crate::params::{Change, ParamError, Params, ParamsPatch};
 use crate::proof::{Accusation, EquivocationProof, FraudProof};
 use crate::replay::SamplerVersion;
 use crate::reputation::Reputation;
-use crate::session::ModelSpec;
+use crate::session::{ModelSpec, NumericScheme};
 use crate::verdict::{FinalOutcome, Outcome, Score, Verdict};
 
 #[cw_serde]
@@ -34,10 +34,13 @@ pub struct CalibrationRecord {
     pub bins: Vec<Bins>,
 }
 
-/// The calibration that judges a model from a migration on.
+/// What a model of version 0.1.0 becomes: the same weights, in a scheme that can still be judged.
 #[cw_serde]
-pub struct ModelCalibration {
+pub struct ModelSuccessor {
+    /// The digest that the old version knows it by.
     pub model: ModelDigest,
+    pub scheme: NumericScheme,
+    pub constants: Digest,
     pub calibration: CalibrationRecord,
 }
 
@@ -51,7 +54,7 @@ pub struct TakeoverMsg {
     /// What holds from then on; denomination and clock are those that are stored.
     pub params: Params,
     /// One for each model that is stored.
-    pub calibrations: Vec<ModelCalibration>,
+    pub models: Vec<ModelSuccessor>,
 }
 
 /// A requester's payment for the nonces of one session up to `nonce_to`, with the voucher of that nonce.

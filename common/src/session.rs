@@ -11,11 +11,50 @@ use crate::ids::{
 use crate::sampler::SamplingParams;
 
 /// How a model's numbers are computed; part of the model, since a juror holds everyone to it.
+///
+/// In every scheme weight matrices are rounded once to bf16 (nearest, ties to even), norm weights stay as stored, and norms
+/// compute in f32. `docs/schemes.md` says where else each one rounds.
 #[cw_serde]
-#[derive(Eq, Copy, BorshSerialize, BorshDeserialize)]
+#[derive(Eq, Copy, Default, BorshSerialize, BorshDeserialize)]
 pub enum NumericScheme {
-    /// Weights as stored, dequantised to f32; every operation in f32.
-    F32,
+    /// What enters a matrix product is rounded to bf16, what leaves it is f32, and so is everything else: residual stream,
+    /// softmax, head.
+    #[default]
+    Bf16F32,
+    /// Every tensor is bf16, logits included, as common stacks compute; sums inside an operation are f32.
+    Bf16,
+}
+
+impl NumericScheme {
+    pub const ALL: [NumericScheme; 2] = [NumericScheme::Bf16F32, NumericScheme::Bf16];
+
+    /// As in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            NumericScheme::Bf16F32 => "bf16_f32",
+            NumericScheme::Bf16 => "bf16",
+        }
+    }
+}
+
+impl std::fmt::Display for NumericScheme {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A name that no scheme has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("scheme `{0}` is neither bf16_f32 nor bf16")]
+pub struct UnknownScheme(String);
+
+impl std::str::FromStr for NumericScheme {
+    type Err = UnknownScheme;
+
+    fn from_str(name: &str) -> Result<Self, UnknownScheme> {
+        let named = Self::ALL.into_iter().find(|scheme| scheme.name() == name);
+        named.ok_or_else(|| UnknownScheme(name.to_owned()))
+    }
 }
 
 /// Which model an executor promises to run, exactly.
@@ -26,6 +65,8 @@ pub struct ModelSpec {
     /// SHA-256 of the weights file; the tokenizer of a GGUF file is in it.
     pub weights: Digest,
     pub scheme: NumericScheme,
+    /// [`constants_digest`] of the numbers beside the weights that the outputs depend on.
+    pub constants: Digest,
     /// Token ids are below this.
     pub vocabulary: u32,
 }
@@ -34,6 +75,11 @@ impl ModelSpec {
     pub fn digest(&self) -> ModelDigest {
         ModelDigest(tagged("model", self))
     }
+}
+
+/// H("constants", architecture, list of (name, value)): values are the bits of an IEEE 754 double, names ascend.
+pub fn constants_digest(architecture: &str, constants: &[(&str, u64)]) -> Digest {
+    Digest(tagged("constants", &(architecture, constants)))
 }
 
 /// What a requester asks for; the prompt itself stays between the two and those who check.
@@ -132,6 +178,31 @@ mod tests {
         assert_ne!(id, inference_id(&domain("b"), SessionId(1), Nonce(1)));
         assert_ne!(id, inference_id(&domain("a"), SessionId(2), Nonce(1)));
         assert_ne!(id, inference_id(&domain("a"), SessionId(1), Nonce(2)));
+    }
+
+    #[test]
+    fn a_model_with_another_scheme_or_another_constant_is_another_model() {
+        let spec = |scheme, constants: &[(&str, u64)]| {
+            let constants = constants_digest("gemma3", constants);
+            ModelSpec { name: "m".into(), weights: Digest([1; 32]), scheme, constants, vocabulary: 2 }
+                .digest()
+        };
+        let epsilon = ("norm.epsilon", 1e-6f64.to_bits());
+        let model = spec(NumericScheme::Bf16F32, &[epsilon]);
+        assert_ne!(model, spec(NumericScheme::Bf16, &[epsilon]));
+        assert_ne!(model, spec(NumericScheme::Bf16F32, &[("norm.epsilon", 1e-5f64.to_bits())]));
+        assert_ne!(model, spec(NumericScheme::Bf16F32, &[]));
+        assert_ne!(constants_digest("gemma3", &[epsilon]), constants_digest("gemma2", &[epsilon]));
+    }
+
+    #[test]
+    fn a_scheme_is_called_as_in_json_and_no_other_name_is_one() {
+        for scheme in NumericScheme::ALL {
+            assert_eq!(scheme.to_string().parse(), Ok(scheme));
+            assert_eq!(serde_json::to_string(&scheme).ok(), Some(format!("\"{scheme}\"")));
+        }
+        let unknown = "f32".parse::<NumericScheme>();
+        assert_eq!(unknown, Err(UnknownScheme("f32".into())));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use assay_common::ids::{Digest, RunSeed};
 use assay_common::judge::{calibrate, judge, measure, Calibration, Cell, HonestRun, Measurement, Report};
 use assay_common::row::encode_leaf;
 use assay_common::sampler::{sample_full, top_candidates, SamplingParams, MAX_CANDIDATES};
-use assay_common::session::{prompt_digest, ModelSpec, NumericScheme, Request};
+use assay_common::session::{constants_digest, prompt_digest, ModelSpec, NumericScheme, Request};
 use assay_common::verdict::{InvalidReason, Outcome};
 use std::sync::LazyLock;
 
@@ -66,8 +66,13 @@ fn answer(number: u64, noise: f64, seed: &RunSeed, sampling: SamplingParams) -> 
 }
 
 fn spec() -> ModelSpec {
-    let weights = Digest([1; 32]);
-    ModelSpec { name: "synthetic".into(), weights, scheme: NumericScheme::F32, vocabulary: VOCABULARY }
+    ModelSpec {
+        name: "synthetic".into(),
+        weights: Digest([1; 32]),
+        scheme: NumericScheme::Bf16F32,
+        constants: constants_digest("synthetic", &[]),
+        vocabulary: VOCABULARY,
+    }
 }
 
 /// What a juror with the true model measures.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use assay_common::ids::Digest;
+use assay_common::ids::ModelDigest;
 use assay_common::judge::VERSION;
 use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
@@ -15,11 +15,11 @@ use crate::{process, prompts};
 const SHORT: usize = 12;
 
 /// The cached file for this model and these prompts; made now if there is none.
-pub async fn obtain(parts: &Parts, weights: Digest) -> Result<PathBuf> {
+pub async fn obtain(parts: &Parts, model: ModelDigest) -> Result<PathBuf> {
     let texts = prompts::for_calibration();
     let inputs = Sha256::digest(format!("{VERSION}\0{texts}"));
-    let (weights, inputs) = (weights.to_string(), hex::encode(inputs));
-    let file = parts.cache.join(format!("calibration-{}-{}.json", &weights[..SHORT], &inputs[..SHORT]));
+    let (model, inputs) = (model.to_string(), hex::encode(inputs));
+    let file = parts.cache.join(format!("calibration-{}-{}.json", &model[..SHORT], &inputs[..SHORT]));
     if file.is_file() {
         return Ok(file);
     }

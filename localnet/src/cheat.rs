@@ -121,9 +121,9 @@ fn promised_seeds(questions: &[Question]) -> Vec<RunSeed> {
 fn cheap_model(config: &ModelConfig) -> Result<impl FnOnce() -> Result<Model, ModelError> + Send + 'static> {
     let path = config.path.clone().context("the configuration names no model file")?;
     let device: DeviceChoice = config.device.parse()?;
-    let threads = config.threads;
+    let (scheme, threads) = (config.scheme, config.threads);
     Ok(move || {
-        let mut model = Model::load(&path, device, threads)?;
+        let mut model = Model::load(&path, scheme, device, threads)?;
         model.map_projections(to_int4)?;
         Ok(model)
     })

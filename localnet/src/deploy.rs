@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use assay_common::msg::{CalibrationRecord, ExecuteMsg, InstantiateMsg};
 use assay_common::params::Params;
-use assay_common::session::ModelSpec;
+use assay_common::session::{ModelSpec, NumericScheme};
 use assay_sidecar::chain::tx::any;
 use assay_sidecar::chain::{Call, Chain, Sender};
 use assay_sidecar::model::gguf::Gguf;
@@ -32,7 +32,7 @@ impl ModelFile {
         let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         let gguf = Gguf::parse(&bytes)?;
         let tokenizer = Tokenizer::from_gguf(&gguf)?;
-        let spec = specification(&gguf, Sha256::digest(&bytes).into(), tokenizer.vocabulary())?;
+        let spec = specification(&gguf, Sha256::digest(&bytes).into(), NumericScheme::default())?;
         Ok(Self { spec, tokenizer })
     }
 }

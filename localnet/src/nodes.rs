@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{bail, Context, Result};
+use assay_common::session::NumericScheme;
 use assay_sidecar::config::{
     BeaconConfig, ChainConfig, Config, ExecutorConfig, HttpConfig, ModelConfig, StoreConfig, ValidatorConfig,
 };
@@ -65,6 +66,7 @@ impl Node {
                 path: Some(shared.model.to_owned()),
                 calibration: Some(shared.calibration.to_owned()),
                 next_calibration: None,
+                scheme: NumericScheme::default(),
                 device: "cpu".into(),
                 threads: Some(1),
             },

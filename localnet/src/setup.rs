@@ -53,7 +53,7 @@ pub async fn start(wish: &Wish<'_>, screen: &mut Screen) -> Result<(Net, Vec<Cus
     let parts = wish.parts;
     let model = ModelFile::read(&parts.model)?;
     screen.say(&format!("model: {}, SHA-256 {}", model.spec.name, model.spec.weights));
-    let calibration = calibration::obtain(parts, model.spec.weights).await?;
+    let calibration = calibration::obtain(parts, model.spec.digest()).await?;
     screen.say(&format!("calibration: {}", calibration.display()));
 
     let accounts = Accounts::generate(wish.dir, wish.validators)?;

@@ -487,8 +487,9 @@ def run_seed(g):
 
 def request(g):
     m = g["model"]
-    scheme = {"f32": b"\0"}[m["scheme"]]
-    model = tagged("model", string(m["name"]) + raw(m["weights"]) + scheme + u32(m["vocabulary"]))
+    scheme = {"bf16_f32": b"\0", "bf16": b"\1"}[m["scheme"]]
+    content = string(m["name"]) + raw(m["weights"]) + scheme + raw(m["constants"]) + u32(m["vocabulary"])
+    model = tagged("model", content)
     prompt = tagged("prompt", raw(g["salt"]) + ids(g["prompt"]))
     content = model + sampling_bytes(g["sampling"]) + u32(g["max_new"]) + ids(g["stop_ids"]) + prompt
     return {"model": model.hex(), "prompt": prompt.hex(), "request": tagged("request", content).hex()}

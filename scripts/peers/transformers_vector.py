@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Writes the reference vectors of sidecar/src/model/testdata from independent implementations.
 
-- gemma_vector.json: log-probabilities of HuggingFace transformers, f32 on a CPU, on the very same GGUF weights.
+- gemma_vector.json: log-probabilities of HuggingFace transformers on a CPU, on the very same GGUF weights with every matrix
+  rounded to bf16 (docs/schemes.md), in f32; and in bf16 throughout, at the tokens that f32 finds most probable.
 - tokenizer_vector.json: token ids of Google's SentencePiece, on the vocabulary of the same file.
 
 Made with Python 3.11 and, in a virtual environment outside the repository,
@@ -122,6 +123,25 @@ def sentencepiece_of(reader: GGUFReader) -> sentencepiece.SentencePieceProcessor
     return sentencepiece.SentencePieceProcessor(model_proto=model.SerializeToString())
 
 
+def round_matrices(model) -> None:
+    """Rounds every weight matrix to bf16, in place; norm weights stay as the file has them."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.copy_(parameter.bfloat16())
+
+
+def score_bf16(model, ids: list[int], top_ids: list[list[int]]) -> list[list[float]]:
+    """For every position but the last: the log-probabilities of `top_ids` where every tensor is bf16."""
+    with torch.no_grad():
+        hidden = model.model(torch.tensor([ids])).last_hidden_state[0, :-1]
+        rows = []
+        for start in range(0, len(hidden), 64):
+            exact = torch.log_softmax(model.lm_head(hidden[start : start + 64]).double(), dim=-1)
+            rows += exact.gather(1, torch.tensor(top_ids[start : start + len(exact)])).tolist()
+    return [[round(value, 4) for value in row] for row in rows]
+
+
 def score(model, ids: list[int]) -> dict:
     """For every position but the last: log-probability of the next token, and the five most probable."""
     with torch.no_grad():
@@ -160,11 +180,15 @@ def main() -> None:
     })
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     model = transformers.AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32).eval()
+    round_matrices(model)
     texts = []
     for name, text in TEXTS.items():
         ids = [bos] + processor.encode(text)
         print(f"{name}: {len(ids)} tokens")
         texts.append({"name": name, "text": text, "ids": ids, **score(model, ids)})
+    native = model.to(torch.bfloat16)
+    for text in texts:
+        text["bf16_top_log_probs"] = score_bf16(native, text["ids"], text["top_ids"])
     write("gemma_vector.json", {
         "reference": f"transformers {transformers.__version__}, torch {torch.__version__}, f32, attention {model.config._attn_implementation}",
         "weights_sha256": digest,

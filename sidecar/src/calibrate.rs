@@ -55,7 +55,7 @@ pub async fn run(args: CalibrateArgs) -> Result<()> {
         eprintln!("{} of {} prompts", runs.len(), prompts.len());
     }
     let cell = Cell {
-        engine: format!("torch {LIBTORCH_VERSION}, f32, batches of {}", args.batch),
+        engine: format!("torch {LIBTORCH_VERSION}, {}, batches of {}", engine.spec().scheme, args.batch),
         device: engine.device().to_string(),
     };
     let calibration = calibrate(engine.spec().clone(), cell, &runs)?;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use assay_common::session::NumericScheme;
 use serde::{Deserialize, Serialize};
 
 /// Everything that `assayd run` needs to know.
@@ -64,6 +65,9 @@ pub struct ModelConfig {
     /// The next one that governance announces, beside the one that still judges what was committed before. The file need not
     /// be there yet: it is looked for when an announcement is read, and when something is to be judged by it.
     pub next_calibration: Option<PathBuf>,
+    /// What the chain's specification of the model says: `bf16_f32` or `bf16`.
+    #[serde(default)]
+    pub scheme: NumericScheme,
     /// `cpu`, `cuda:N`, or `auto` (the first GPU if there is one).
     #[serde(default = "default_device")]
     pub device: String,

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::ModelConfig;
-use crate::model::{Model, ModelError};
+use crate::model::{Forced, Model, ModelError};
 
 /// Why the engine could not start or do a job. None of these says anything about the party whose work is checked.
 #[derive(Debug, thiserror::Error)]
@@ -341,8 +341,8 @@ impl ModelWorker {
         let path = config.path.as_deref().ok_or(EngineError::NoModel)?;
         let device = config.device.parse().map_err(ModelError::Device)?;
         let model = match weights {
-            Some(weights) => Model::load_pinned(path, weights, device, config.threads)?,
-            None => Model::load(path, device, config.threads)?,
+            Some(weights) => Model::load_pinned(path, weights, config.scheme, device, config.threads)?,
+            None => Model::load(path, config.scheme, device, config.threads)?,
         };
         let facts = Facts {
             spec: model.spec().clone(),
@@ -364,7 +364,8 @@ impl Worker for ModelWorker {
         let mut positions = Vec::with_capacity(tokens.len());
         let mut probes = vec![0u16; subject.probes.len()];
         let (sampling, run_seed) = (&subject.sampling, &subject.run_seed);
-        self.model.score_with(&subject.prompt, &tokens, sampling.penalties, |scored| {
+        let forced = Forced { prompt: &subject.prompt, tokens: &tokens, penalties: sampling.penalties };
+        self.model.score_with(&forced, self.model.reference(), |scored| {
             let row = &subject.rows[scored.position as usize];
             let (surprisals, log_probs) = (scored.surprisals, scored.log_probs);
             positions.push(measure(row, scored.position, surprisals, log_probs, sampling, run_seed));

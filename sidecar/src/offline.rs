@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{bail, Result};
 use assay_common::ids::{InferenceId, RunSeed, UserSeed};
-use assay_common::session::run_seed;
+use assay_common::session::{run_seed, NumericScheme};
 
 use crate::config::ModelConfig;
 
@@ -14,6 +14,9 @@ pub struct ModelArgs {
     /// The model's GGUF file.
     #[arg(long, env = "ASSAY_MODEL")]
     pub model: PathBuf,
+    /// The numeric scheme: bf16_f32 or bf16.
+    #[arg(long, default_value_t)]
+    pub scheme: NumericScheme,
     /// cpu, cuda:N or auto.
     #[arg(long, default_value = "auto")]
     pub device: String,
@@ -28,6 +31,7 @@ impl ModelArgs {
             path: Some(self.model.clone()),
             calibration: None,
             next_calibration: None,
+            scheme: self.scheme,
             device: self.device.clone(),
             threads: self.threads,
         }

@@ -10,7 +10,7 @@ use assay_common::merkle;
 use assay_common::penalties::Penalties;
 use assay_common::replay::{replay, Replay};
 use assay_common::sampler::SamplingParams;
-use assay_common::session::{batch_leaf, inference_id, prompt_digest, run_seed, Request};
+use assay_common::session::{batch_leaf, inference_id, prompt_digest, run_seed, NumericScheme, Request};
 use assay_sidecar::config::ModelConfig;
 use assay_sidecar::engine::{Answerer, Engine, Question, Subject};
 use assay_sidecar::executor::answer::{honest_factory, rows_for};
@@ -32,6 +32,7 @@ fn model_config() -> ModelConfig {
         path: Some(path),
         calibration: None,
         next_calibration: None,
+        scheme: NumericScheme::default(),
         device: "cpu".into(),
         threads: Some(1),
     }
@@ -132,8 +133,10 @@ async fn an_answer_under_penalties_replays_and_its_recomputation_agrees() {
         let honest = measured(penalised).await.unwrap();
         let forgotten = measured(SamplingParams::OPEN).await.unwrap();
         println!("distance {:.6}, without the penalties {:.6}", honest.distance(), forgotten.distance());
-        assert!(honest.distance() < 0.002 && honest.margin() < 0.002, "{honest:?}");
+        // The scheme's rounding, not only that of the signed numbers.
+        assert!(honest.distance() < 0.012 && honest.margin() < 0.01, "{honest:?}");
         assert!(forgotten.distance() > 0.02, "{forgotten:?}");
+        assert!(forgotten.distance() > 3.0 * honest.distance(), "{honest:?}");
     }
 }
 

@@ -5,13 +5,18 @@
 
 #[path = "model/gguf.rs"]
 mod gguf;
+#[path = "model/passes.rs"]
+mod passes;
+#[path = "model/schemes.rs"]
+mod schemes;
 
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use assay_common::penalties::Penalties;
+use assay_common::session::NumericScheme;
 use assay_sidecar::model::surprisal::{most_probable, Distribution, CAP};
-use assay_sidecar::model::{DeviceChoice, Model, ModelError, Opening};
+use assay_sidecar::model::{Arithmetic, DeviceChoice, Forced, Model, ModelError, Numerics, Opening};
 use serde::Deserialize;
 use tch::Tensor;
 
@@ -26,13 +31,36 @@ fn model_path() -> PathBuf {
     path
 }
 
-/// One copy of the weights for all tests, one test at a time on it.
+fn load(scheme: NumericScheme) -> Model {
+    Model::load(&model_path(), scheme, DeviceChoice::Cpu, Some(1)).expect("the model loads")
+}
+
+/// One copy of the weights for all tests, one test at a time on it; it computes as scheme bf16_f32 does.
 fn model() -> MutexGuard<'static, Model> {
     static MODEL: OnceLock<Mutex<Model>> = OnceLock::new();
-    let load =
-        || Mutex::new(Model::load(&model_path(), DeviceChoice::Cpu, Some(1)).expect("the model loads"));
-    // A test that failed while holding the model leaves it unchanged.
-    MODEL.get_or_init(load).lock().unwrap_or_else(PoisonError::into_inner)
+    let load = || Mutex::new(load(NumericScheme::Bf16F32));
+    // Whatever a failed test that held the model left of it.
+    let mut model = MODEL.get_or_init(load).lock().unwrap_or_else(PoisonError::into_inner);
+    model.execute_as(Numerics::executing(NumericScheme::Bf16F32));
+    model
+}
+
+/// The same, but it generates without any rounding below f32: what depends on batch, padding or positions then shows as an
+/// error of the code, where rounding to bf16 would make noise of it.
+fn unrounded_model() -> MutexGuard<'static, Model> {
+    let mut model = model();
+    model.execute_as(UNROUNDED);
+    model
+}
+
+const UNROUNDED: Numerics = Numerics {
+    arithmetic: Arithmetic::F32,
+    attention: assay_sidecar::model::AttentionKernel::Fused,
+    rounds_logits: false,
+};
+
+fn forced<'a>(prompt: &'a [u32], tokens: &'a [u32]) -> Forced<'a> {
+    Forced { prompt, tokens, penalties: Penalties::NONE }
 }
 
 #[derive(Deserialize)]
@@ -49,6 +77,7 @@ struct GemmaText {
     log_probs: Vec<f32>,
     top_ids: Vec<Vec<u32>>,
     top_log_probs: Vec<Vec<f32>>,
+    bf16_top_log_probs: Vec<Vec<f32>>,
 }
 
 #[derive(Deserialize)]
@@ -79,7 +108,7 @@ fn log_probabilities_match_transformers() {
     for text in &vector.texts {
         let mut worst = 0f32;
         model
-            .score_with(&text.ids[..1], &text.ids[1..], Penalties::NONE, |row| {
+            .score_with(&forced(&text.ids[..1], &text.ids[1..]), UNROUNDED, |row| {
                 let at = row.position as usize;
                 worst = worst.max((row.log_probs[row.token as usize] - text.log_probs[at]).abs());
                 for (id, reference) in text.top_ids[at].iter().zip(&text.top_log_probs[at]) {
@@ -135,7 +164,9 @@ fn the_loaded_file_is_the_pinned_one() {
 #[test]
 fn another_digest_is_refused_with_both() {
     let error =
-        Model::load_pinned(&model_path(), &[[0xab; 32]], DeviceChoice::Cpu, None).err().expect("refused");
+        Model::load_pinned(&model_path(), &[[0xab; 32]], NumericScheme::Bf16, DeviceChoice::Cpu, None)
+            .err()
+            .expect("refused");
     let message = error.to_string();
     assert!(message.contains(WEIGHTS_SHA256) && message.contains(&"ab".repeat(32)), "{message}");
 }
@@ -201,13 +232,13 @@ impl Differences {
 
 #[test]
 fn batched_decoding_sees_what_prefill_sees() {
-    let model = model();
+    let model = unrounded_model();
     let prompts = prompts(&[24, 1, 40, 7, 24, 13]);
     let (outputs, rows) = decode(&model, &prompts, &[8, 6, 4, 8, 1, 8], &[0, 1, 2, 3, 4, 5]);
     let mut differences = Differences::default();
     for ((prompt, output), rows) in prompts.iter().zip(&outputs).zip(&rows) {
         model
-            .score_with(prompt, output, Penalties::NONE, |row| {
+            .score_with(&forced(prompt, output), UNROUNDED, |row| {
                 differences.add(&rows[row.position as usize], row.surprisals);
             })
             .expect("scores");
@@ -218,7 +249,7 @@ fn batched_decoding_sees_what_prefill_sees() {
 
 #[test]
 fn decoding_beyond_the_sliding_window_sees_what_prefill_sees() {
-    let model = model();
+    let model = unrounded_model();
     let long = &gemma_vector().texts[2].ids;
     // The short row's padding is longer than the window; the long one leaves the window while decoding.
     let prompts = [long[..3].to_vec(), long[..540].to_vec(), long[..510].to_vec()];
@@ -226,7 +257,7 @@ fn decoding_beyond_the_sliding_window_sees_what_prefill_sees() {
     let mut differences = Differences::default();
     for ((prompt, output), rows) in prompts.iter().zip(&outputs).zip(&rows) {
         model
-            .score_with(prompt, output, Penalties::NONE, |row| {
+            .score_with(&forced(prompt, output), UNROUNDED, |row| {
                 differences.add(&rows[row.position as usize], row.surprisals);
             })
             .expect("scores");
@@ -236,7 +267,7 @@ fn decoding_beyond_the_sliding_window_sees_what_prefill_sees() {
 
 #[test]
 fn a_sequence_in_a_batch_equals_the_sequence_alone() {
-    let model = model();
+    let model = unrounded_model();
     let prompts = prompts(&[30, 5, 17, 24]);
     let (together, together_rows) = decode(&model, &prompts, &[5, 2, 6, 4], &[0, 1, 2, 3]);
     let mut differences = Differences::default();
@@ -350,9 +381,12 @@ fn a_gpu_that_is_absent_is_an_error_and_never_the_cpu() {
 
 #[test]
 fn a_file_that_is_not_there_is_an_error_with_its_path() {
-    let error =
-        Model::load("/nonexistent/model.gguf".as_ref(), DeviceChoice::Cpu, None).err().expect("refused");
+    let load = |threads| {
+        let (scheme, device) = (NumericScheme::Bf16F32, DeviceChoice::Cpu);
+        Model::load("/nonexistent/model.gguf".as_ref(), scheme, device, threads).err()
+    };
+    let error = load(None).expect("refused");
     assert!(error.to_string().contains("/nonexistent/model.gguf"), "{error}");
-    let threads = Model::load("/nonexistent/model.gguf".as_ref(), DeviceChoice::Cpu, Some(0)).err();
+    let threads = load(Some(0));
     assert!(matches!(threads, Some(ModelError::Threads { threads: 0 })));
 }

@@ -148,7 +148,8 @@ fn messages() -> Vec<ExecuteMsg> {
     let spec = ModelSpec {
         name: "gemma".into(),
         weights: Digest([4; 32]),
-        scheme: NumericScheme::F32,
+        scheme: NumericScheme::Bf16F32,
+        constants: Digest([8; 32]),
         vocabulary: 64,
     };
     let bins = vec![Bins::verdict_only(10_000, PerAlternative([30_000, 100_000, 400_000]))];

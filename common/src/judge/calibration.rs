@@ -236,10 +236,16 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::judge::Position;
-    use crate::session::NumericScheme;
+    use crate::session::{constants_digest, NumericScheme};
 
     fn spec() -> ModelSpec {
-        ModelSpec { name: "m".into(), weights: Digest([1; 32]), scheme: NumericScheme::F32, vocabulary: 40 }
+        ModelSpec {
+            name: "m".into(),
+            weights: Digest([1; 32]),
+            scheme: NumericScheme::Bf16F32,
+            constants: constants_digest("a", &[]),
+            vocabulary: 40,
+        }
     }
 
     fn cell() -> Cell {

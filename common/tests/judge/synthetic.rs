@@ -59,7 +59,14 @@ pub fn surprisals(log_probabilities: &[f32]) -> Vec<u32> {
 
 pub fn spec() -> ModelSpec {
     let weights = Digest([2; 32]);
-    ModelSpec { name: "synthetic".into(), weights, scheme: NumericScheme::F32, vocabulary: VOCABULARY }
+    let constants = Digest([3; 32]);
+    ModelSpec {
+        name: "synthetic".into(),
+        weights,
+        scheme: NumericScheme::Bf16F32,
+        constants,
+        vocabulary: VOCABULARY,
+    }
 }
 
 pub fn seed(answer: u64) -> RunSeed {

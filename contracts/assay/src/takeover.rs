@@ -7,9 +7,10 @@ mod v0_1;
 
 use assay_common::event::Event;
 use assay_common::ids::{Epoch, ModelDigest};
-use assay_common::msg::{CalibrationRecord, ModelCalibration, TakeoverMsg};
+use assay_common::msg::{CalibrationRecord, ModelSuccessor, TakeoverMsg};
 use assay_common::params::Params;
-use cosmwasm_std::{DepsMut, Env, Order, Response, Storage};
+use assay_common::session::ModelSpec;
+use cosmwasm_std::{DepsMut, Env, Order, Response, Storage, Uint128};
 
 use crate::error::ContractError;
 use crate::migrate::check_version;
@@ -39,7 +40,7 @@ const MAX_ENTRIES: usize = 20_000;
 pub fn migrate(deps: DepsMut, env: Env, msg: TakeoverMsg) -> Result<Response, ContractError> {
     let storage = deps.storage;
     check_version(storage, FROM, TAKEN_OVER)?;
-    let old = v0_1::State::read(storage)?;
+    let mut old = v0_1::State::read(storage)?;
     let fixed = [
         ("denom", old.config.params.denom == msg.params.denom),
         ("clock", old.config.params.clock == msg.params.clock),
@@ -48,31 +49,51 @@ pub fn migrate(deps: DepsMut, env: Env, msg: TakeoverMsg) -> Result<Response, Co
         return Err(ContractError::MigrationChanges { field });
     }
     params::check(deps.api, env.block.time.seconds(), &msg.params, &[])?;
-    let calibrations = calibrations(&old, msg.calibrations)?;
+    let models = carried(&old, msg.models)?;
+    rename(&mut old, &models);
     clear(storage)?;
-    write(storage, &env, old, (msg.params, calibrations))?;
+    write(storage, &env, old, (msg.params, models))?;
     cw2::set_contract_version(storage, NAME, TAKEN_OVER)?;
     Ok(Response::new().add_event(Event::Migrated { before: FROM.into(), after: TAKEN_OVER.into() }))
 }
 
-/// The calibration of each stored model, in their order.
-fn calibrations(
-    old: &v0_1::State,
-    mut given: Vec<ModelCalibration>,
-) -> Result<Vec<CalibrationRecord>, ContractError> {
-    let mut calibrations = Vec::with_capacity(old.models.len());
-    for (digest, _) in &old.models {
+/// A stored model as it goes on.
+struct Carried {
+    /// The old digest.
+    before: ModelDigest,
+    spec: ModelSpec,
+    reference_fee: Uint128,
+    calibration: CalibrationRecord,
+}
+
+/// What becomes of each stored model.
+fn carried(old: &v0_1::State, mut given: Vec<ModelSuccessor>) -> Result<Vec<Carried>, ContractError> {
+    let mut models = Vec::with_capacity(old.models.len());
+    for (digest, v0_1::Model { spec, reference_fee }) in &old.models {
         let model = ModelDigest(*digest);
         let place = given.iter().position(|given| given.model == model);
         let place = place.ok_or(ContractError::CalibrationMissing { model })?;
-        let calibration = given.swap_remove(place).calibration;
+        let ModelSuccessor { scheme, constants, calibration, .. } = given.swap_remove(place);
         model::check_calibration(&calibration)?;
-        calibrations.push(calibration);
+        let (name, weights, vocabulary) = (spec.name.clone(), spec.weights, spec.vocabulary);
+        let spec = ModelSpec { name, weights, scheme, constants, vocabulary };
+        models.push(Carried { before: model, spec, reference_fee: *reference_fee, calibration });
     }
     match given.first() {
         Some(unknown) => Err(ContractError::UnknownModel { model: unknown.model }),
-        None => Ok(calibrations),
+        None => Ok(models),
     }
+}
+
+/// Nodes serve, and sessions pay for, what their models have become.
+fn rename(old: &mut v0_1::State, models: &[Carried]) {
+    let after = |model: &mut ModelDigest| {
+        if let Some(carried) = models.iter().find(|carried| carried.before == *model) {
+            *model = carried.spec.digest();
+        }
+    };
+    old.nodes.iter_mut().flat_map(|(_, node)| &mut node.models).for_each(after);
+    old.sessions.iter_mut().map(|(_, session)| &mut session.model).for_each(after);
 }
 
 /// Removes every entry.
@@ -92,7 +113,7 @@ fn write(
     storage: &mut dyn Storage,
     env: &Env,
     old: v0_1::State,
-    (params, calibrations): (Params, Vec<CalibrationRecord>),
+    (params, models): (Params, Vec<Carried>),
 ) -> Result<(), ContractError> {
     let v0_1::Config { governance, domain, .. } = old.config;
     CHARTER.save(storage, &Charter { governance, domain, params: Versions::first(params) })?;
@@ -103,19 +124,19 @@ fn write(
     for (address, amount) in &old.claimable {
         CLAIMABLE.save(storage, address, amount)?;
     }
-    for ((digest, model), calibration) in old.models.into_iter().zip(calibrations) {
-        let v0_1::Model { spec, reference_fee } = model;
+    for Carried { spec, reference_fee, calibration, .. } in models {
+        let digest = spec.digest();
         let min_stake = config.params.min_stake(reference_fee);
         let mut table = StakeTable::default();
         for (number, (_, node)) in (0u32..).zip(&old.nodes) {
-            if node.models.iter().any(|model| model.0 == digest) && node.stake >= min_stake {
-                table = table.with(&spec.digest(), NodeNumber(number), node.stake)?;
+            if node.models.contains(&digest) && node.stake >= min_stake {
+                table = table.with(&digest, NodeNumber(number), node.stake)?;
             }
         }
-        TABLES.save(storage, (&digest, time.epoch.0), &table)?;
+        TABLES.save(storage, (&digest.0, time.epoch.0), &table)?;
         let calibrations = Versions::first(calibration);
         let model = Model { spec, reference_fee, calibrations, deprecated: false, guardians: Vec::new() };
-        MODELS.save(storage, digest, &model)?;
+        MODELS.save(storage, digest.0, &model)?;
     }
     NODE_COUNT.save(storage, &u32::try_from(old.nodes.len()).unwrap_or(u32::MAX))?;
     for (number, (address, node)) in (0u32..).zip(old.nodes) {

@@ -190,7 +190,8 @@ fn model() -> ModelSpec {
     ModelSpec {
         name: "measured".into(),
         weights: Digest([7; 32]),
-        scheme: NumericScheme::F32,
+        scheme: NumericScheme::Bf16F32,
+        constants: Digest([8; 32]),
         vocabulary: plan::VOCABULARY,
     }
 }

@@ -9,7 +9,7 @@ use assay_common::sampler::{sample_full, top_candidates, SamplingParams, MAX_CAN
 use assay_common::session::Request;
 
 use crate::engine::{Answerer, AnswererFactory, Question};
-use crate::model::{Model, ModelError, Opening};
+use crate::model::{Forced, Model, ModelError, Opening};
 
 /// The executor that runs the model it promised, with the seed that the session fixes.
 pub struct Honest;
@@ -69,7 +69,8 @@ pub fn answer_with(
 pub fn rows_for(model: &Model, question: &Question, tokens: &[u32]) -> Result<Artifact, ModelError> {
     let mut leaves = Vec::with_capacity(tokens.len());
     let sampling = &question.request.sampling;
-    model.score_with(&question.prompt, tokens, sampling.penalties, |scored| {
+    let forced = Forced { prompt: &question.prompt, tokens, penalties: sampling.penalties };
+    model.score_with(&forced, model.executing(), |scored| {
         let mut row = row(scored.surprisals, sampling, &question.run_seed, scored.position);
         row.token = TokenId(scored.token);
         let surprisal = Surprisal(scored.surprisals[scored.token as usize]).min(Surprisal::MAX);

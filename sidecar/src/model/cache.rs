@@ -9,30 +9,31 @@ use tch::{Device, Kind, TchError, Tensor};
 pub struct View {
     /// Keys before this slot are out of the window of every query.
     pub first_key: i64,
-    /// 0 or −∞, [batch, 1, queries, keys − first_key]; `None` where `causal` says it all.
+    /// 0 or −∞, [batch or 1, 1, queries, keys − first_key] or its last two dimensions; `None` where `causal` says it all.
     pub mask: Option<Tensor>,
     pub causal: bool,
 }
 
 impl View {
     /// The `queries` last of `keys` slots look back, through `window` if there is one; row i starts at slot
-    /// `pads[i]`.
+    /// `pads[i]`. The mask is of the kind and on the device of `options`.
     pub fn new(
         pads: &[i64],
         queries: i64,
         keys: i64,
         window: Option<i64>,
-        device: Device,
+        options: (Kind, Device),
     ) -> Result<Self, TchError> {
+        let device = options.1;
         let first_key = window.map_or(0, |window| (keys - queries - window + 1).max(0));
         let padded = pads.iter().any(|pad| *pad > first_key);
         let banded = window.is_some_and(|window| queries > 1 && keys > window);
         if !padded && !banded {
             return Ok(View { first_key, mask: None, causal: queries > 1 });
         }
-        let options = (Kind::Int64, device);
-        let query = Tensor::f_arange_start(keys - queries, keys, options)?.f_unsqueeze(-1)?; // [queries, 1]
-        let key = Tensor::f_arange_start(first_key, keys, options)?; // [keys]
+        let slots = (Kind::Int64, device);
+        let query = Tensor::f_arange_start(keys - queries, keys, slots)?.f_unsqueeze(-1)?; // [queries, 1]
+        let key = Tensor::f_arange_start(first_key, keys, slots)?; // [keys]
         let distance = query.f_sub(&key)?;
         let mut seen = distance.f_ge(0)?;
         if let Some(window) = window {
@@ -44,7 +45,7 @@ impl View {
             let real = key.f_ge_tensor(&pads)?.f_logical_or(&distance.f_eq(0)?)?;
             seen = seen.f_logical_and(&real)?; // [batch, 1, queries, keys]
         }
-        let mask = Tensor::f_zeros(seen.size(), (Kind::Float, device))?
+        let mask = Tensor::f_zeros(seen.size(), options)?
             .f_masked_fill(&seen.f_logical_not()?, f64::NEG_INFINITY)?;
         Ok(View { first_key, mask: Some(mask), causal: false })
     }
@@ -92,12 +93,17 @@ pub struct Cache {
 
 impl Cache {
     /// An empty cache; `shape` is [batch, kv_heads, capacity, head_dim].
-    pub fn new(layers: usize, shape: [i64; 4], pads: Vec<i64>, device: Device) -> Result<Self, TchError> {
-        let empty = || Tensor::f_empty(shape, (Kind::Float, device));
+    pub fn new(
+        layers: usize,
+        shape: [i64; 4],
+        pads: Vec<i64>,
+        options: (Kind, Device),
+    ) -> Result<Self, TchError> {
+        let empty = || Tensor::f_empty(shape, options);
         let layers = (0..layers)
             .map(|_| Ok(KeyValues { keys: empty()?, values: empty()? }))
             .collect::<Result<_, TchError>>()?;
-        Ok(Cache { layers, filled: 0, pads, device })
+        Ok(Cache { layers, filled: 0, pads, device: options.1 })
     }
 
     /// Keeps these rows, in this order.

@@ -48,14 +48,16 @@ impl Model {
 
         let _no_grad = tch::no_grad_guard();
         let batch: Vec<&[u32]> = live.iter().map(|index| openings[*index].prompt).collect();
-        let (mut cache, mut hidden) = self.gemma.start(&batch, longest - 1)?;
+        let numerics = self.executing();
+        let (mut cache, mut hidden) = self.gemma.start(&batch, longest - 1, numerics)?;
         let mut prefixes: Vec<Prefix> =
             openings.iter().map(|opening| Prefix::new(opening.penalties, opening.prompt)).collect();
         let mut distribution = Distribution::default();
         for position in 0u32.. {
             let mut kept_rows = Vec::new();
             let mut fed = Vec::new();
-            self.each_row(&hidden, |row, mut logits| {
+            self.each_row(&hidden, |row, logits| {
+                let mut logits = numerics.signed(logits)?;
                 let sequence = live[row];
                 prefixes[sequence].penalise(&mut logits)?;
                 distribution.fill(logits)?;
@@ -76,7 +78,7 @@ impl Model {
                 cache.keep(&kept_rows)?;
                 live = kept_rows.iter().map(|row| live[*row]).collect();
             }
-            hidden = self.gemma.step(&fed, &mut cache)?;
+            hidden = self.gemma.step(&fed, &mut cache, numerics)?;
         }
         Ok(outputs)
     }

@@ -6,6 +6,9 @@ use std::str::FromStr;
 
 use tch::Device;
 
+/// The one way to switch TF32 on that this process does not control; torch's own default is off.
+const TF32: &str = "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE";
+
 /// Why a device cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
@@ -13,6 +16,10 @@ pub enum DeviceError {
     Name { found: String },
     #[error("device cuda:{ordinal} was asked for, but this libtorch has no CUDA: {reason}")]
     NoCuda { ordinal: usize, reason: String },
+    #[error(
+        "{TF32} is set: with it torch multiplies f32 matrices in TF32, which no scheme allows; unset it"
+    )]
+    Tf32,
     #[error("device cuda:{ordinal} was asked for, but torch sees {found} GPUs")]
     NoSuchGpu { ordinal: usize, found: usize },
 }
@@ -82,6 +89,9 @@ impl DeviceChoice {
 }
 
 fn open_cuda(ordinal: usize) -> Result<Device, DeviceError> {
+    if std::env::var_os(TF32).is_some() {
+        return Err(DeviceError::Tf32);
+    }
     load_cuda_library().map_err(|reason| DeviceError::NoCuda { ordinal, reason })?;
     if !tch::utils::has_cuda() {
         let reason = "torch reports no CUDA driver or no GPU".to_owned();

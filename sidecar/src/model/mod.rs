@@ -2,13 +2,18 @@
 //!
 //! [`Model`] is `Send` but not `Sync`: one worker thread owns it. Torch failures are errors, never panics.
 
+mod attention;
 mod cache;
 mod decode;
 pub mod device;
+mod forced;
 pub mod gemma;
 pub mod gguf;
+pub mod numerics;
+mod passes;
 pub mod penalties;
 pub mod quants;
+mod rotary;
 pub mod spec;
 pub mod surprisal;
 pub mod tokenizer;
@@ -16,20 +21,21 @@ mod weights;
 
 use std::path::{Path, PathBuf};
 
-use assay_common::penalties::Penalties;
-use assay_common::session::ModelSpec;
+use assay_common::session::{ModelSpec, NumericScheme};
 use sha2::{Digest, Sha256};
-use tch::{TchError, Tensor};
+use tch::{Device, TchError, Tensor};
 
 pub use decode::Opening;
 pub use device::{DeviceChoice, DeviceError};
+pub use forced::{Forced, Row, Scored, ScoredPosition, TOP};
 pub use gemma::Config;
+pub use numerics::{Arithmetic, AttentionKernel, Numerics};
+pub use passes::{Compared, Passes};
+pub use surprisal::Spread;
 pub use tokenizer::Tokenizer;
 
 use gemma::Gemma;
 use gguf::{Gguf, GgufError};
-use penalties::Prefix;
-use surprisal::{most_probable, Distribution};
 use tokenizer::TokenizerError;
 
 /// The libtorch that the bindings are built for, and refuse to be built without.
@@ -37,8 +43,6 @@ pub const LIBTORCH_VERSION: &str = "2.11.0";
 /// Rows of hidden states that go through the vocabulary head at a time: 64 MiB of logits, as fast a row as
 /// 256.
 const HEAD_ROWS: i64 = 64;
-/// Entries of [`ScoredPosition::top`], the number of most probable tokens that an artifact's row lists.
-pub const TOP: usize = 20;
 
 /// Why a model could not be loaded or run. None of these says anything about the party whose work is being
 /// checked.
@@ -74,6 +78,8 @@ pub enum ModelError {
     TooLong { length: usize, context: usize },
     #[error("a logit is not finite")]
     NotFinite,
+    #[error("position {found} cannot be compared after {earlier} of {tokens} tokens: positions ascend")]
+    Position { found: usize, earlier: usize, tokens: usize },
 }
 
 fn hex(digest: &[u8; 32]) -> String {
@@ -84,78 +90,44 @@ fn any_of(digests: &[[u8; 32]]) -> String {
     digests.iter().map(hex).collect::<Vec<_>>().join(" or ")
 }
 
-/// The distribution that predicts one generated token.
-pub struct Row<'a> {
-    /// 0 is the first token after the prompt.
-    pub position: u32,
-    /// The token that the caller says was generated there.
-    pub token: u32,
-    /// Surprisal in 1/256 bits, [vocabulary].
-    pub surprisals: &'a [u32],
-    /// Natural logarithm of the probabilities, [vocabulary].
-    pub log_probs: &'a [f32],
-}
-
-/// One token of a distribution.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Scored {
-    pub id: u32,
-    /// In 1/256 bits.
-    pub surprisal: u32,
-    /// Natural logarithm of the probability.
-    pub log_prob: f32,
-}
-
-/// One generated token under the model, beside the most probable ones.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ScoredPosition {
-    pub token: Scored,
-    /// The [`TOP`] most probable, by (surprisal, id); the first is the argmax.
-    pub top: Vec<Scored>,
-}
-
-impl Row<'_> {
-    /// The entry of one token.
-    pub fn scored(&self, id: u32) -> Scored {
-        Scored { id, surprisal: self.surprisals[id as usize], log_prob: self.log_probs[id as usize] }
-    }
-
-    /// The `k` most probable tokens, by (surprisal, id).
-    pub fn top(&self, k: usize) -> Vec<Scored> {
-        most_probable(self.surprisals, k).into_iter().map(|(_, id)| self.scored(id)).collect()
-    }
-}
-
 /// Weights and tokenizer of one GGUF file on one device.
 pub struct Model {
     gemma: Gemma,
     tokenizer: Tokenizer,
     spec: ModelSpec,
+    executing: Numerics,
 }
 
 impl Model {
-    /// Reads the file at `path` onto `device`; `threads` sets torch's CPU threads for the whole process.
-    pub fn load(path: &Path, device: DeviceChoice, threads: Option<i32>) -> Result<Self, ModelError> {
-        Self::read(path, None, device, threads)
+    /// Reads the file at `path` onto `device`, to be run in `scheme`; `threads` sets torch's CPU threads for the whole
+    /// process.
+    pub fn load(
+        path: &Path,
+        scheme: NumericScheme,
+        device: DeviceChoice,
+        threads: Option<i32>,
+    ) -> Result<Self, ModelError> {
+        Self::read(path, None, scheme, device.open()?, threads)
     }
 
     /// As [`Model::load`], but refuses a file with another digest than one of these before parsing any of it.
     pub fn load_pinned(
         path: &Path,
         sha256: &[[u8; 32]],
+        scheme: NumericScheme,
         device: DeviceChoice,
         threads: Option<i32>,
     ) -> Result<Self, ModelError> {
-        Self::read(path, Some(sha256), device, threads)
+        Self::read(path, Some(sha256), scheme, device.open()?, threads)
     }
 
     fn read(
         path: &Path,
         pinned: Option<&[[u8; 32]]>,
-        device: DeviceChoice,
+        scheme: NumericScheme,
+        device: Device,
         threads: Option<i32>,
     ) -> Result<Self, ModelError> {
-        let device = device.open()?;
         if let Some(threads) = threads {
             if threads < 1 {
                 return Err(ModelError::Threads { threads });
@@ -171,14 +143,33 @@ impl Model {
         }
         let _no_grad = tch::no_grad_guard();
         let gguf = Gguf::parse(&file)?;
-        let gemma = Gemma::load(&gguf, device)?;
-        let spec = spec::specification(&gguf, found, gemma.config.vocabulary as usize)?;
-        Ok(Model { tokenizer: Tokenizer::from_gguf(&gguf)?, gemma, spec })
+        Ok(Model {
+            gemma: Gemma::load(&gguf, scheme, device)?,
+            tokenizer: Tokenizer::from_gguf(&gguf)?,
+            spec: spec::specification(&gguf, found, scheme)?,
+            executing: Numerics::executing(scheme),
+        })
     }
 
     /// The model as the chain knows it, by the file that was loaded.
     pub fn spec(&self) -> &ModelSpec {
         &self.spec
+    }
+
+    /// How [`Model::generate`] computes.
+    pub fn executing(&self) -> Numerics {
+        self.executing
+    }
+
+    /// A validator's first pass, which signed numbers are compared with.
+    pub fn reference(&self) -> Numerics {
+        Numerics::reference(self.spec.scheme)
+    }
+
+    /// Generates in another way than the scheme's from now on: an honest engine that does its best, or a cheat. What
+    /// validators run stays.
+    pub fn execute_as(&mut self, numerics: Numerics) {
+        self.executing = numerics;
     }
 
     pub fn config(&self) -> &Config {
@@ -210,51 +201,6 @@ impl Model {
     ) -> Result<(), ModelError> {
         let _no_grad = tch::no_grad_guard();
         self.gemma.map_projections(f)
-    }
-
-    /// Teacher-forced prefill: hands `visit` the distribution behind every one of `tokens`, in order, under penalties for
-    /// the text before it.
-    ///
-    /// The vocabulary head, most of the cost, runs only on positions that predict one of `tokens`.
-    ///
-    /// # Errors
-    /// Ids outside the vocabulary, an empty prompt, a sequence beyond the context, and torch's own failures.
-    pub fn score_with(
-        &self,
-        prompt: &[u32],
-        tokens: &[u32],
-        penalties: Penalties,
-        mut visit: impl FnMut(Row<'_>),
-    ) -> Result<(), ModelError> {
-        self.check(prompt, tokens.len())?;
-        self.check_ids(tokens)?;
-        let Some((_, fed)) = tokens.split_last() else { return Ok(()) };
-        let _no_grad = tch::no_grad_guard();
-        let ids = [prompt, fed].concat();
-        let hidden = self.gemma.prefill(&ids, prompt.len() - 1..ids.len())?;
-        let mut distribution = Distribution::default();
-        let mut prefix = Prefix::new(penalties, prompt);
-        self.each_row(&hidden, |index, mut logits| {
-            prefix.penalise(&mut logits)?;
-            prefix.push(tokens[index]);
-            distribution.fill_both(logits)?;
-            visit(Row {
-                position: index as u32,
-                token: tokens[index],
-                surprisals: &distribution.surprisals,
-                log_probs: &distribution.log_probs,
-            });
-            Ok(())
-        })
-    }
-
-    /// What the model says of each of `tokens` after `prompt` without penalties, with the [`TOP`] most probable beside it.
-    pub fn score(&self, prompt: &[u32], tokens: &[u32]) -> Result<Vec<ScoredPosition>, ModelError> {
-        let mut scores = Vec::with_capacity(tokens.len());
-        self.score_with(prompt, tokens, Penalties::NONE, |row| {
-            scores.push(ScoredPosition { token: row.scored(row.token), top: row.top(TOP) });
-        })?;
-        Ok(scores)
     }
 
     /// Calls `visit` with the index and the logits [vocabulary] of every row of `hidden` [rows, hidden].

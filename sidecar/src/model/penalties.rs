@@ -28,6 +28,11 @@ impl Prefix {
         }
     }
 
+    /// The logit of one token after the penalties.
+    pub fn penalised(&self, token: u32, logit: f32) -> f32 {
+        self.counts.get(&token).map_or(logit, |count| penalised(logit, &self.penalties, *count))
+    }
+
     /// Applies the penalties in place to the logits [vocabulary] that predict the next token; every token of the text is
     /// in the vocabulary.
     ///

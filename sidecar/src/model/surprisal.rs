@@ -9,6 +9,15 @@ pub const STEPS_PER_BIT: u32 = 256;
 /// The largest surprisal: 64 bits.
 pub const CAP: u32 = 64 * STEPS_PER_BIT;
 
+/// What a whole distribution is like; in nats, as its logits are.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spread {
+    pub entropy: f64,
+    pub top_logit: f64,
+    /// Logarithm of the sum of the logits' exponentials.
+    pub log_normaliser: f64,
+}
+
 /// The distribution at one position, over the whole vocabulary.
 ///
 /// The buffers are reused from row to row: a vocabulary of 262,144 takes 3 MiB.
@@ -16,7 +25,7 @@ pub const CAP: u32 = 64 * STEPS_PER_BIT;
 pub struct Distribution {
     /// round(−log2 p · 256), at most [`CAP`].
     pub surprisals: Vec<u32>,
-    /// Natural logarithms of the probabilities; filled only by [`Distribution::fill_both`].
+    /// Natural logarithms of the probabilities; not filled by [`Distribution::fill`].
     pub log_probs: Vec<f32>,
     quantised: Vec<i32>,
 }
@@ -27,18 +36,32 @@ impl Distribution {
     /// # Errors
     /// A logit that is not finite.
     pub fn fill(&mut self, logits: Tensor) -> Result<(), ModelError> {
-        self.take_surprisals(&log_softmax(logits)?)?;
+        self.take_surprisals(&log_softmax(logits)?.0)?;
         Ok(())
     }
 
     /// As [`Distribution::fill`], with the log-probabilities.
     pub fn fill_both(&mut self, logits: Tensor) -> Result<(), ModelError> {
-        let log_probs = log_softmax(logits)?;
-        self.take_surprisals(&log_probs)?;
+        let (log_probs, _) = log_softmax(logits)?;
+        self.take_both(&log_probs)?;
+        Ok(())
+    }
+
+    /// As [`Distribution::fill_both`], and says what the distribution is like.
+    pub fn fill_spread(&mut self, logits: Tensor) -> Result<Spread, ModelError> {
+        let (log_probs, log_normaliser) = log_softmax(logits)?;
+        self.take_both(&log_probs)?;
+        // −∞ · 0 cannot occur: every logit is finite.
+        let entropy = -log_probs.f_exp()?.f_mul(&log_probs)?.f_sum(Kind::Double)?.f_double_value(&[])?;
+        let top_logit = log_probs.f_max()?.f_double_value(&[])? + log_normaliser;
+        Ok(Spread { entropy, top_logit, log_normaliser })
+    }
+
+    fn take_both(&mut self, log_probs: &Tensor) -> Result<(), TchError> {
+        self.take_surprisals(log_probs)?;
         let vocabulary = log_probs.numel();
         self.log_probs.resize(vocabulary, 0.0);
-        log_probs.f_copy_data(&mut self.log_probs, vocabulary)?;
-        Ok(())
+        log_probs.f_copy_data(&mut self.log_probs, vocabulary)
     }
 
     fn take_surprisals(&mut self, log_probs: &Tensor) -> Result<(), TchError> {
@@ -57,17 +80,17 @@ impl Distribution {
     }
 }
 
-/// Log-probabilities [vocabulary] in place of the logits.
+/// Log-probabilities [vocabulary] in place of the logits, and what was taken off.
 ///
 /// `logsumexp` adds by cascade; the fused `log_softmax` adds 262,144 terms lane by lane and loses 1e-5.
-fn log_softmax(mut logits: Tensor) -> Result<Tensor, ModelError> {
+fn log_softmax(mut logits: Tensor) -> Result<(Tensor, f64), ModelError> {
     let normaliser = logits.f_logsumexp([0i64].as_slice(), false)?;
     let log_probs = logits.f_sub_(&normaliser)?;
     // NaN and +∞ reach every entry through the normaliser; −∞ shows in the minimum.
     if !log_probs.f_min()?.f_double_value(&[])?.is_finite() {
         return Err(ModelError::NotFinite);
     }
-    Ok(log_probs)
+    Ok((log_probs, normaliser.f_double_value(&[])?))
 }
 
 /// The `k` most probable tokens as (surprisal, id), ascending, ties to the smaller id.

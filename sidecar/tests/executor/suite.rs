@@ -12,7 +12,9 @@ use assay_common::judge::Measurement;
 use assay_common::msg::{ParamsVersion, QueryMsg, SampleResponse, SessionResponse, SessionStatus};
 use assay_common::params::{BeaconParams, ClockParams, Params};
 use assay_common::sampler::SamplingParams;
-use assay_common::session::{prompt_digest, voucher_digest, ModelSpec, NumericScheme, Request};
+use assay_common::session::{
+    constants_digest, prompt_digest, voucher_digest, ModelSpec, NumericScheme, Request,
+};
 use assay_sidecar::artifacts::Shelf;
 use assay_sidecar::chain::{Account, ChainError};
 use assay_sidecar::config::ExecutorConfig;
@@ -44,8 +46,13 @@ pub fn domain() -> Domain {
 }
 
 pub fn spec() -> ModelSpec {
-    let weights = Digest([1; 32]);
-    ModelSpec { name: "scripted".into(), weights, scheme: NumericScheme::F32, vocabulary: VOCABULARY }
+    ModelSpec {
+        name: "scripted".into(),
+        weights: Digest([1; 32]),
+        scheme: NumericScheme::Bf16F32,
+        constants: constants_digest("scripted", &[]),
+        vocabulary: VOCABULARY,
+    }
 }
 
 pub fn model() -> ModelDigest {

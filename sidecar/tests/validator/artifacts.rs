@@ -11,7 +11,8 @@ use assay_common::probe::PROBES;
 use assay_common::row::{encode_leaf, Row};
 use assay_common::sampler::{sample_full, top_candidates, SamplingParams};
 use assay_common::session::{
-    batch_leaf, inference_id, prompt_digest, voucher_digest, ModelSpec, NumericScheme, Request,
+    batch_leaf, constants_digest, inference_id, prompt_digest, voucher_digest, ModelSpec, NumericScheme,
+    Request,
 };
 use assay_common::verdict::{InvalidReason, Outcome, Score, UnavailableReason};
 use assay_sidecar::chain::Account;
@@ -47,8 +48,13 @@ pub fn domain() -> Domain {
 }
 
 pub fn spec() -> ModelSpec {
-    let (weights, scheme) = (Digest([5; 32]), NumericScheme::F32);
-    ModelSpec { name: "toy".into(), weights, scheme, vocabulary: VOCABULARY }
+    ModelSpec {
+        name: "toy".into(),
+        weights: Digest([5; 32]),
+        scheme: NumericScheme::Bf16F32,
+        constants: constants_digest("toy", &[]),
+        vocabulary: VOCABULARY,
+    }
 }
 
 /// An honest answer of three tokens, the second inference of a batch of two, and what the chain says about it.

@@ -66,8 +66,10 @@ impl Generated for Asked {
         let name = pick(random, &["gemma-3-270m", "modèle", ""]).into();
         let vocabulary = pick(random, &[262_144, 32_000, 1]);
         let weights = Digest(bytes(random));
+        let scheme = pick(random, &[NumericScheme::Bf16F32, NumericScheme::Bf16]);
+        let constants = Digest(bytes(random));
         Self {
-            model: ModelSpec { name, weights, scheme: NumericScheme::F32, vocabulary },
+            model: ModelSpec { name, weights, scheme, constants, vocabulary },
             sampling: sampling(random),
             max_new: random.next_u32() % 4_097,
             stop_ids: ids(random, 3),

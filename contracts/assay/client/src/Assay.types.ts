@@ -211,7 +211,7 @@ export type ExecuteMsg = {
 export type PerAlternativeForArrayOfUint32 = [number[], number[], number[]];
 export type Digest = string;
 export type Uint128 = string;
-export type NumericScheme = "f32";
+export type NumericScheme = "bf16_f32" | "bf16";
 export type ModelDigest = string;
 export type Epoch = string;
 export type UserSeed = string;
@@ -251,6 +251,7 @@ export interface Bins {
   honest_ppm: number[];
 }
 export interface ModelSpec {
+  constants: Digest;
   name: string;
   scheme: NumericScheme;
   vocabulary: number;

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use assay_common::digest::Domain;
 use assay_common::evidence::Cusum;
-use assay_common::ids::{Epoch, ModelDigest, Nonce, UserSeed};
+use assay_common::ids::{Digest, Epoch, ModelDigest, Nonce, UserSeed};
 use assay_common::msg::{EpochStatus, SessionStatus};
 use assay_common::params::ClockParams;
 use assay_common::reputation::Reputation;
-use assay_common::session::ModelSpec;
 use cosmwasm_schema::cw_serde;
 use cosmwasm_std::{Addr, Empty, HexBinary, Order, Storage, Uint128};
 use cw_storage_plus::{Item, Map};
@@ -28,6 +27,20 @@ pub struct Config {
     pub governance: Addr,
     pub params: Params,
     pub domain: Domain,
+}
+
+/// The one scheme of 0.1.0; nobody computes in it any more.
+#[cw_serde]
+pub enum NumericScheme {
+    F32,
+}
+
+#[cw_serde]
+pub struct ModelSpec {
+    pub name: String,
+    pub weights: Digest,
+    pub scheme: NumericScheme,
+    pub vocabulary: u32,
 }
 
 #[cw_serde]

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use assay_common::digest::tagged;
 use assay_common::ids::{ModelDigest, SessionId};
 use assay_common::msg::{
-    ClaimableResponse, EpochStatus, ExecuteMsg, MigrateMsg, ModelCalibration, ModelResponse, NodeResponse,
+    ClaimableResponse, EpochStatus, ExecuteMsg, MigrateMsg, ModelResponse, ModelSuccessor, NodeResponse,
     PoolsResponse, QueryMsg, SessionResponse, TakeoverMsg,
 };
+use assay_common::session::ModelSpec;
 use assay_contract::contract::{migrate, query};
 use assay_contract::error::ContractError;
 use assay_contract::takeover;
@@ -55,9 +57,18 @@ fn ask<T: DeserializeOwned>(deps: &Deps, msg: QueryMsg) -> T {
 }
 
 fn msg() -> TakeoverMsg {
-    let model = spec("model").digest();
-    let calibrations = vec![ModelCalibration { model, calibration: calibration() }];
-    TakeoverMsg { params: local_params(), calibrations }
+    TakeoverMsg { params: local_params(), models: vec![successor(old_model())] }
+}
+
+/// The fixture's model as 0.1.0 knew it: H("model", name, weights, scheme 0, vocabulary).
+fn old_model() -> ModelDigest {
+    let ModelSpec { name, weights, vocabulary, .. } = spec("model");
+    ModelDigest(tagged("model", &(name, weights, 0u8, vocabulary)))
+}
+
+fn successor(model: ModelDigest) -> ModelSuccessor {
+    let ModelSpec { scheme, constants, .. } = spec("model");
+    ModelSuccessor { model, scheme, constants, calibration: calibration() }
 }
 
 #[test]
@@ -173,12 +184,11 @@ fn what_a_migration_brings_keeps_its_rules_the_denomination_and_the_clock() {
     assert_eq!(migrating(&mut deps, denom), Err(ContractError::MigrationChanges { field: "denom" }));
     let clock = changed(|msg| msg.params.clock.windows_per_epoch = 7);
     assert_eq!(migrating(&mut deps, clock), Err(ContractError::MigrationChanges { field: "clock" }));
-    let missing = changed(|msg| msg.calibrations.clear());
-    let model = spec("model").digest();
+    let missing = changed(|msg| msg.models.clear());
+    let model = old_model();
     assert_eq!(migrating(&mut deps, missing), Err(ContractError::CalibrationMissing { model }));
     let unknown = changed(|msg| {
-        let calibration = calibration();
-        msg.calibrations.push(ModelCalibration { model: ModelDigest([3; 32]), calibration });
+        msg.models.push(successor(ModelDigest([3; 32])));
     });
     let model = ModelDigest([3; 32]);
     assert_eq!(migrating(&mut deps, unknown), Err(ContractError::UnknownModel { model }));

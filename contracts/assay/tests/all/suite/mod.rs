@@ -19,7 +19,7 @@ use assay_common::ids::{
 use assay_common::msg::{CalibrationRecord, Claim, ExecuteMsg, InstantiateMsg, SampleKey, SampleResponse};
 use assay_common::params::{Params, PerAlternative};
 use assay_common::probe::PROBES;
-use assay_common::session::{voucher_digest, ModelSpec, NumericScheme};
+use assay_common::session::{constants_digest, voucher_digest, ModelSpec, NumericScheme};
 use assay_common::verdict::{InvalidReason, Outcome, Score, Verdict, VerdictPage};
 use assay_contract::error::ContractError;
 use cosmwasm_std::{coins, Addr, HexBinary, Order, Storage, Timestamp, Uint128};
@@ -45,7 +45,13 @@ pub const VALID: Outcome = Outcome::Valid;
 pub const REPLAY: Outcome = Outcome::Invalid { reason: InvalidReason::Replay };
 
 pub fn spec(name: &str) -> ModelSpec {
-    ModelSpec { name: name.into(), weights: Digest([7; 32]), scheme: NumericScheme::F32, vocabulary: 1_000 }
+    ModelSpec {
+        name: name.into(),
+        weights: Digest([7; 32]),
+        scheme: NumericScheme::Bf16F32,
+        constants: constants_digest("none", &[]),
+        vocabulary: 1_000,
+    }
 }
 
 /// Judges by pass and fail alone; an honest executor fails one audit in a hundred.
