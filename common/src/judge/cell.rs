@@ -5,7 +5,36 @@ use serde::{Deserialize, Serialize};
 use super::mean;
 use super::statistic::{judged, Moments, Scorer, Statistic};
 use super::whitening::Whitened;
-use super::Cell;
+
+/// An engine with its version, on a kind of device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Platform {
+    pub engine: String,
+    pub device: String,
+}
+
+/// Who answered, in which way, and who measured it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cell {
+    pub executor: Platform,
+    /// Attention kernel, batch shape, threads: what moves an executor's numbers on one platform.
+    pub setting: String,
+    pub juror: Platform,
+}
+
+impl std::fmt::Display for Platform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} on {}", self.engine, self.device)
+    }
+}
+
+impl std::fmt::Display for Cell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}, {}, measured by {}", self.executor, self.setting, self.juror)
+    }
+}
 
 /// Range and step of a histogram, in units of the statistic; both are multiples of a sixteenth, so edges are exact.
 const LOWEST: f64 = -16.0;

@@ -130,10 +130,15 @@ mod tests {
 
     #[test]
     fn blocks_above_the_normal_tail_raise_the_limit() {
+        let platform = || super::super::Platform { engine: "e".into(), device: "d".into() };
         let summary = |answers: &Vec<Vec<f64>>| {
             let moments = super::super::statistic::Moments::of(answers.iter().flatten().copied());
             CellSummary {
-                cell: super::super::Cell { engine: "e".into(), device: "d".into() },
+                cell: super::super::Cell {
+                    executor: platform(),
+                    setting: "one at a time".into(),
+                    juror: platform(),
+                },
                 answers: answers.len(),
                 tokens: 0,
                 mean: moments.mean,

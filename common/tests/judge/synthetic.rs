@@ -5,9 +5,8 @@ use std::sync::LazyLock;
 use assay_common::artifact::Artifact;
 use assay_common::digest::sha256;
 use assay_common::ids::{Digest, RunSeed};
-use assay_common::judge::two_pass::TwoPassMeasurement;
 use assay_common::judge::whitening::{whiten, Passes, State};
-use assay_common::judge::{measure_reference, Distribution};
+use assay_common::judge::{measure_reference, Distribution, Measurement};
 use assay_common::row::{encode_leaf, Entry};
 use assay_common::sampler::{sample_full, top_candidates, SamplingParams, MAX_CANDIDATES};
 use assay_common::session::{prompt_digest, ModelSpec, NumericScheme, Request};
@@ -75,8 +74,12 @@ pub fn seed(answer: u64) -> RunSeed {
 
 /// An answer drawn from what `signed` says of each position: the candidates, in order.
 pub fn answer(number: u64, signed: impl Fn(u32) -> Vec<Entry>) -> Artifact {
+    answer_at(number, SamplingParams::OPEN, signed)
+}
+
+/// As [`answer`], drawn in this way.
+pub fn answer_at(number: u64, sampling: SamplingParams, signed: impl Fn(u32) -> Vec<Entry>) -> Artifact {
     let (salt, prompt) = ([7; 32], vec![1, 2, 3]);
-    let sampling = SamplingParams::OPEN;
     let (mut tokens, mut leaves) = (Vec::new(), Vec::new());
     for position in 0..TOKENS {
         let row = sample_full(&signed(position), &sampling, &seed(number), position).expect("candidates").row;
@@ -103,10 +106,15 @@ pub fn plain_answer(number: u64, noise: f64) -> Artifact {
     answer(number, |position| candidates(&log_probabilities(&hidden(number, position, "executor", noise))))
 }
 
-/// What a juror with two passes of the true model measures.
-pub fn measured(number: u64, artifact: &Artifact) -> TwoPassMeasurement {
+/// What a juror of the true model measures.
+pub fn measured(number: u64, artifact: &Artifact) -> Measurement {
+    measured_under(number, artifact, &seed(number))
+}
+
+/// As [`measured`], where the session's seed is this one.
+pub fn measured_under(number: u64, artifact: &Artifact, seed: &RunSeed) -> Measurement {
     let rows = artifact.rows(VOCABULARY).expect("well formed");
-    let mut measurement = TwoPassMeasurement::default();
+    let mut measurement = Measurement::default();
     for (position, row) in (0u32..).zip(&rows) {
         let states = [("reference", 0.0), ("second", SECOND_NOISE)]
             .map(|(name, noise)| hidden(number, position, name, noise));
@@ -114,7 +122,7 @@ pub fn measured(number: u64, artifact: &Artifact) -> TwoPassMeasurement {
         let surprisals = surprisals(&reference);
         let distribution = Distribution { surprisals: &surprisals, log_probabilities: &reference };
         let sampling = &artifact.request.sampling;
-        let referenced = measure_reference(row, position, distribution, sampling, &seed(number));
+        let referenced = measure_reference(row, position, distribution, sampling, seed);
         let at = |logs: &[f32]| -> Vec<f32> {
             referenced.compared.iter().map(|entry| logs[entry.token.0 as usize]).collect()
         };
@@ -125,7 +133,7 @@ pub fn measured(number: u64, artifact: &Artifact) -> TwoPassMeasurement {
             state: state(&states, &reference),
         };
         measurement.whitened.push(whiten(&referenced.compared, &passes).expect("finite numbers"));
-        measurement.reference.positions.push(referenced.position);
+        measurement.positions.push(referenced.position);
         measurement.comparators.push(referenced.comparators);
     }
     measurement
