@@ -1,19 +1,22 @@
-//! `assayd calibrate`: honest answers, measured as a juror measures them, make the limits of the judge.
+//! `assayd calibrate`: honest answers of several cells, measured as a juror measures them, make the limits of the judge.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{bail, ensure, Context, Result};
 use assay_common::artifact::Artifact;
 use assay_common::digest::{sha256, tagged};
-use assay_common::ids::{Digest, ModelDigest, RunSeed};
-use assay_common::judge::{calibrate, Calibration, CalibrationError, Cell, HonestRun};
+use assay_common::ids::{Digest, DrawSeed, ModelDigest, RunSeed};
+use assay_common::judge::statistic::Statistic;
+use assay_common::judge::{calibrate, Basis, Calibration, CalibrationError, Cell, HonestAnswer, HonestCell};
+use assay_common::probe::places;
 use assay_common::replay::{replay, Replay};
 use assay_common::sampler::SamplingParams;
 use assay_common::session::{prompt_digest, Request};
 
-use crate::engine::{Engine, Question, Subject};
-use crate::executor::answer::honest_factory;
-use crate::model::LIBTORCH_VERSION;
+use crate::engine::Question;
+use crate::executor::answer::answer_with;
+use crate::measure::{measure, probe_deviations, Subject};
+use crate::model::{AttentionKernel, Model, Numerics};
 use crate::offline::ModelArgs;
 
 /// Makes a calibration from honest runs alone.
@@ -30,55 +33,72 @@ pub struct CalibrateArgs {
     /// Tokens of each answer.
     #[arg(long, default_value_t = 24)]
     max_new: u32,
-    /// Answers generated together, as an executor does.
-    #[arg(long, default_value_t = 12)]
-    batch: usize,
+    /// Answers generated together, as executors do; each number is run with both attention kernels.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 12])]
+    batch: Vec<usize>,
 }
 
 /// Generates, measures, and writes the file; prints what it rests on and its digest.
 ///
 /// # Errors
 /// Bad input, a failing model, or an answer that does not replay.
-pub async fn run(args: CalibrateArgs) -> Result<()> {
+pub fn run(args: &CalibrateArgs) -> Result<()> {
     let text = std::fs::read_to_string(&args.prompts)
         .with_context(|| format!("the prompts {} cannot be read", args.prompts.display()))?;
     let prompts: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    ensure!(args.max_new > 0 && args.batch > 0, "--max-new and --batch must be above 0");
-    let engine = Engine::start(args.model.config(), honest_factory()).await?;
-    let mut runs = Vec::with_capacity(prompts.len());
-    for (chunk, texts) in prompts.chunks(args.batch).enumerate() {
-        let questions = questions(&engine, texts, chunk * args.batch, args.max_new).await?;
-        let artifacts = engine.answer(questions.clone()).await?;
-        for (at, (question, artifact)) in questions.iter().zip(&artifacts).enumerate() {
-            runs.push(measure(&engine, chunk * args.batch + at, question, artifact).await?);
+    ensure!(args.max_new > 0, "--max-new must be above 0");
+    ensure!(!args.batch.contains(&0), "--batch must be above 0");
+    let mut model = args.model.load()?;
+    let questions = questions(&model, &prompts, args.max_new)?;
+    let mut cells = Vec::with_capacity(args.batch.len() * KERNELS.len());
+    for (kernel, name) in KERNELS {
+        let numerics = Numerics { attention: kernel, ..Numerics::executing(model.spec().scheme) };
+        model.execute_as(numerics);
+        for batch in &args.batch {
+            let setting = format!("{name} attention, batches of {batch}, {} threads", tch::get_num_threads());
+            eprintln!("{} prompts: {setting}", prompts.len());
+            cells.push(honest_cell(&model, &questions, *batch, setting)?);
         }
-        eprintln!("{} of {} prompts", runs.len(), prompts.len());
     }
-    let cell = Cell {
-        engine: format!("torch {LIBTORCH_VERSION}, {}, batches of {}", engine.spec().scheme, args.batch),
-        device: engine.device().to_string(),
-    };
-    let calibration = calibrate(engine.spec().clone(), cell, &runs)?;
+    let spec = model.spec().clone();
+    let statistic = Statistic::of(spec.scheme);
+    let prompts = Digest(sha256(&[text.as_bytes()]));
+    let calibration = calibrate(Basis { spec, statistic, prompts }, &cells)?;
     let digest = write(&calibration, &args.out)?;
-    println!(
-        "{} honest answers, {} tokens: distance {:.6} ± {:.6}, at most {:.6}; margin at most {:.6}",
-        calibration.answers,
-        calibration.tokens,
-        calibration.distance.mean,
-        calibration.distance.sd,
-        calibration.distance.max,
-        calibration.margin.max,
-    );
+    print!("{}", summary(&calibration));
     println!("{}  {digest}", args.out.display());
     Ok(())
 }
 
-async fn questions(engine: &Engine, texts: &[&str], first: usize, max_new: u32) -> Result<Vec<Question>> {
+const KERNELS: [(AttentionKernel, &str); 2] =
+    [(AttentionKernel::Fused, "fused"), (AttentionKernel::Explicit, "explicit")];
+
+fn summary(calibration: &Calibration) -> String {
+    let cell = |summary: &assay_common::judge::cell::CellSummary| {
+        format!(
+            "{:>4} answers, {:>6} tokens, mean {:+.4}, sd {:.4} a token and {:.4} an answer: {}\n",
+            summary.answers,
+            summary.tokens,
+            summary.mean,
+            summary.position_sd,
+            summary.sequence_sd,
+            summary.cell
+        )
+    };
+    let cells: String = calibration.cells.iter().map(cell).collect();
+    let limits = [1, 8, 32].map(|tokens| format!("{:.3} at {tokens}", calibration.null.limit(tokens)));
+    format!(
+        "{cells}limit of the mean {} tokens; probes within {}/256 bit\n",
+        limits.join(", "),
+        calibration.probe_tolerance
+    )
+}
+
+fn questions(model: &Model, texts: &[&str], max_new: u32) -> Result<Vec<Question>> {
     let mut questions = Vec::with_capacity(texts.len());
-    for (at, text) in texts.iter().enumerate() {
-        let number = u64::try_from(first + at)?;
-        let prompt = engine.encode(text).await?;
-        questions.push(question(engine.spec().digest(), prompt, max_new, number));
+    for (number, text) in (0u64..).zip(texts) {
+        let prompt = model.tokenizer().encode(text)?;
+        questions.push(question(model.spec().digest(), prompt, max_new, number));
     }
     Ok(questions)
 }
@@ -92,27 +112,43 @@ fn question(model: ModelDigest, prompt: Vec<u32>, max_new: u32, number: u64) -> 
     Question { request, salt, prompt, run_seed: RunSeed(tagged("calibration-seed", &number)) }
 }
 
-async fn measure(
-    engine: &Engine,
+fn honest_cell(model: &Model, questions: &[Question], batch: usize, setting: String) -> Result<HonestCell> {
+    let mut answers = Vec::with_capacity(questions.len());
+    for chunk in questions.chunks(batch) {
+        let seeds: Vec<RunSeed> = chunk.iter().map(|question| question.run_seed).collect();
+        for (question, artifact) in chunk.iter().zip(answer_with(model, chunk, &seeds)?) {
+            answers.push(honest_answer(model, answers.len(), question, &artifact)?);
+        }
+    }
+    let cell = Cell { executor: model.platform(), setting, juror: model.platform() };
+    Ok(HonestCell { cell, answers })
+}
+
+fn honest_answer(
+    model: &Model,
     prompt: usize,
     question: &Question,
     artifact: &Artifact,
-) -> Result<HonestRun> {
-    let rows = artifact.rows(engine.spec().vocabulary)?;
-    let sampling = question.request.sampling;
+) -> Result<HonestAnswer> {
+    let vocabulary = model.spec().vocabulary;
+    let rows = artifact.rows(vocabulary)?;
+    let (sampling, run_seed) = (question.request.sampling, question.run_seed);
     for (position, row) in (0u32..).zip(&rows) {
-        if replay(row, position, engine.spec().vocabulary, &sampling, &question.run_seed) != Replay::Matches {
+        if replay(row, position, vocabulary, &sampling, &run_seed) != Replay::Matches {
             bail!(CalibrationError::NotHonest { prompt });
         }
     }
-    let subject = Subject {
-        prompt: question.prompt.clone(),
-        rows,
-        sampling,
-        run_seed: question.run_seed,
-        probes: Vec::new(),
+    let listed = |position: u32, token: u32| {
+        rows.get(position as usize).is_some_and(|row| row.entries.iter().any(|entry| entry.token.0 == token))
     };
-    Ok(HonestRun { prompt, measurement: engine.recompute(subject).await? })
+    let seed = DrawSeed(tagged("calibration-probes", &(prompt as u64)));
+    let probes = places(&seed, 0, (u32::try_from(rows.len())?, vocabulary), listed);
+    let subject = Subject { prompt: question.prompt.clone(), rows, sampling, run_seed, probes };
+    Ok(HonestAnswer {
+        prompt,
+        measurement: measure(model, &subject)?,
+        probe_deviations: probe_deviations(model, &subject)?,
+    })
 }
 
 fn write(calibration: &Calibration, out: &Path) -> Result<Digest> {

@@ -91,11 +91,16 @@ async fn model_line(chain: &Chain, config: &Config, engine: &Engine) -> Result<S
         .await
         .with_context(|| format!("the chain does not know model {model}; is this the right file?"))?;
     let path = config.model.calibration.as_ref().context("the configuration names no calibration")?;
-    let (_, digest) = calibrate::load(path, model)?;
+    let (calibration, digest) = calibrate::load(path, model)?;
     ensure!(
         digest == known.calibration.record.digest,
         "the calibration is {digest}, the chain asks for {}",
         known.calibration.record.digest
+    );
+    ensure!(
+        calibration.certifies(engine.platform()),
+        "the calibration has no cell that was measured by {}: this node would abstain from every check",
+        engine.platform()
     );
     Ok(format!("reference fee {}, calibration {digest}", known.reference_fee))
 }

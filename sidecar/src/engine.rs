@@ -10,16 +10,14 @@ use std::time::{Duration, Instant};
 
 use assay_common::artifact::Artifact;
 use assay_common::ids::RunSeed;
-use assay_common::judge::{measure, Measurement};
-use assay_common::probe::ProbePlace;
-use assay_common::row::{Row, Surprisal};
-use assay_common::sampler::SamplingParams;
+use assay_common::judge::{Measurement, Platform};
 use assay_common::session::{ModelSpec, Request};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::ModelConfig;
-use crate::model::{Forced, Model, ModelError};
+use crate::measure::{measure, MeasureError, Subject};
+use crate::model::{Model, ModelError};
 
 /// Why the engine could not start or do a job. None of these says anything about the party whose work is checked.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +28,8 @@ pub enum EngineError {
     Thread(#[source] std::io::Error),
     #[error("the model")]
     Model(#[from] ModelError),
+    #[error("recomputing")]
+    Measure(#[from] MeasureError),
     #[error("the model's thread panicked: {0}")]
     Panic(String),
     #[error("{questions} questions got {artifacts} answers")]
@@ -48,17 +48,6 @@ pub struct Question {
     pub run_seed: RunSeed,
 }
 
-/// One answer to recompute, its rows checked.
-#[derive(Clone, Debug)]
-pub struct Subject {
-    pub prompt: Vec<u32>,
-    pub rows: Vec<Row>,
-    pub sampling: SamplingParams,
-    pub run_seed: RunSeed,
-    /// Where the validator's own surprisals are asked for.
-    pub probes: Vec<ProbePlace>,
-}
-
 /// Who answers: the honest executor, or in the local net a cheat.
 pub trait Answerer: Send {
     /// One artifact for each question, in their order.
@@ -74,7 +63,7 @@ pub type AnswererFactory = Box<dyn FnOnce(&Model) -> Result<Box<dyn Answerer>, M
 /// What the thread does: a model with its answerer, or in tests a script.
 pub trait Worker {
     fn answer(&mut self, questions: &[Question]) -> Result<Vec<Artifact>, ModelError>;
-    fn recompute(&mut self, subject: &Subject) -> Result<Measurement, ModelError>;
+    fn recompute(&mut self, subject: &Subject) -> Result<Measurement, MeasureError>;
     fn encode(&mut self, text: &str) -> Result<Vec<u32>, ModelError>;
     fn decode(&mut self, ids: &[u32]) -> Result<String, ModelError>;
 }
@@ -85,6 +74,8 @@ pub struct Facts {
     pub spec: ModelSpec,
     /// The device in words.
     pub device: String,
+    /// As calibrations name it.
+    pub platform: Platform,
     /// The most tokens of prompt and answer together.
     pub context: u32,
 }
@@ -187,6 +178,11 @@ impl Engine {
     /// The device in words.
     pub fn device(&self) -> &str {
         &self.facts.device
+    }
+
+    /// What a calibration must have measured before this node may judge by it.
+    pub fn platform(&self) -> &Platform {
+        &self.facts.platform
     }
 
     /// The most tokens of prompt and answer together.
@@ -347,6 +343,7 @@ impl ModelWorker {
         let facts = Facts {
             spec: model.spec().clone(),
             device: model.device(),
+            platform: model.platform(),
             context: u32::try_from(model.config().context).unwrap_or(0),
         };
         let answerer = answerer(&model)?;
@@ -359,24 +356,8 @@ impl Worker for ModelWorker {
         self.answerer.answer(&self.model, questions)
     }
 
-    fn recompute(&mut self, subject: &Subject) -> Result<Measurement, ModelError> {
-        let tokens: Vec<u32> = subject.rows.iter().map(|row| row.token.0).collect();
-        let mut positions = Vec::with_capacity(tokens.len());
-        let mut probes = vec![0u16; subject.probes.len()];
-        let (sampling, run_seed) = (&subject.sampling, &subject.run_seed);
-        let forced = Forced { prompt: &subject.prompt, tokens: &tokens, penalties: sampling.penalties };
-        self.model.score_with(&forced, self.model.reference(), |scored| {
-            let row = &subject.rows[scored.position as usize];
-            let (surprisals, log_probs) = (scored.surprisals, scored.log_probs);
-            positions.push(measure(row, scored.position, surprisals, log_probs, sampling, run_seed));
-            for (value, place) in probes.iter_mut().zip(&subject.probes) {
-                if place.position == scored.position {
-                    let surprisal = surprisals[place.token as usize].min(Surprisal::MAX.0);
-                    *value = u16::try_from(surprisal).unwrap_or(u16::MAX);
-                }
-            }
-        })?;
-        Ok(Measurement { positions, probes })
+    fn recompute(&mut self, subject: &Subject) -> Result<Measurement, MeasureError> {
+        measure(&self.model, subject)
     }
 
     fn encode(&mut self, text: &str) -> Result<Vec<u32>, ModelError> {

@@ -11,6 +11,7 @@ pub mod duty;
 pub mod engine;
 pub mod executor;
 pub mod http;
+pub mod measure;
 pub mod model;
 pub mod offline;
 pub mod poll;

@@ -87,7 +87,7 @@ async fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Accuse(args) => accuse::run(args).await,
         Command::Verify(args) => verify::run(args).await,
         Command::Answer(args) => answer::run(args).await.map(|()| ExitCode::SUCCESS),
-        Command::Calibrate(args) => calibrate::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Calibrate(args) => calibrate::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Simulate(args) => simulate::run(args).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -7,6 +7,7 @@ use assay_common::ids::{InferenceId, RunSeed, UserSeed};
 use assay_common::session::{run_seed, NumericScheme};
 
 use crate::config::ModelConfig;
+use crate::model::{Model, ModelError};
 
 /// Which model to load, and where.
 #[derive(Clone, Debug, clap::Args)]
@@ -26,6 +27,14 @@ pub struct ModelArgs {
 }
 
 impl ModelArgs {
+    /// Loads the model on this thread.
+    ///
+    /// # Errors
+    /// The device is not there, or the model's own.
+    pub fn load(&self) -> Result<Model, ModelError> {
+        Model::load(&self.model, self.scheme, self.device.parse()?, self.threads)
+    }
+
     pub fn config(&self) -> ModelConfig {
         ModelConfig {
             path: Some(self.model.clone()),

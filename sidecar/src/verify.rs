@@ -12,8 +12,9 @@ use assay_common::verdict::Outcome;
 use serde::Serialize;
 
 use crate::calibrate;
-use crate::engine::{Engine, Subject};
+use crate::engine::Engine;
 use crate::executor::answer::honest_factory;
+use crate::measure::Subject;
 use crate::offline::{ModelArgs, SeedArgs};
 
 /// Judges one artifact. Exit code 0: valid; 1: not valid; 2: it could not be checked.
@@ -52,6 +53,10 @@ pub enum Verification {
         artifact: String,
         model: String,
     },
+    /// The calibration says nothing of what this machine computes: not checked.
+    Uncertified {
+        platform: String,
+    },
     Judged {
         report: Report,
     },
@@ -62,7 +67,9 @@ impl Verification {
         match self {
             Verification::Judged { report } if report.outcome == Outcome::Valid => ExitCode::SUCCESS,
             Verification::Judged { .. } | Verification::Malformed { .. } => ExitCode::from(1),
-            Verification::Mismatch { .. } | Verification::OtherModel { .. } => ExitCode::from(2),
+            Verification::Mismatch { .. }
+            | Verification::OtherModel { .. }
+            | Verification::Uncertified { .. } => ExitCode::from(2),
         }
     }
 }
@@ -76,6 +83,9 @@ impl std::fmt::Display for Verification {
             }
             Verification::OtherModel { artifact, model } => {
                 write!(f, "not checked: the artifact is for model {artifact}, this file is model {model}")
+            }
+            Verification::Uncertified { platform } => {
+                write!(f, "not checked: the calibration has no cell that was measured by {platform}; run assayd calibrate here")
             }
             Verification::Judged { report } => write!(f, "{report}"),
         }
@@ -117,6 +127,9 @@ async fn verify(
     }
     if prompt_digest(&artifact.salt, &artifact.prompt) != artifact.request.prompt {
         return Ok(Verification::Mismatch { reason: Mismatch::Prompt.to_string() });
+    }
+    if !calibration.certifies(engine.platform()) {
+        return Ok(Verification::Uncertified { platform: engine.platform().to_string() });
     }
     let rows = match artifact.rows(engine.spec().vocabulary) {
         Ok(rows) => rows,

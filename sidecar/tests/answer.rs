@@ -12,8 +12,9 @@ use assay_common::replay::{replay, Replay};
 use assay_common::sampler::SamplingParams;
 use assay_common::session::{batch_leaf, inference_id, prompt_digest, run_seed, NumericScheme, Request};
 use assay_sidecar::config::ModelConfig;
-use assay_sidecar::engine::{Answerer, Engine, Question, Subject};
+use assay_sidecar::engine::{Answerer, Engine, Question};
 use assay_sidecar::executor::answer::{honest_factory, rows_for};
+use assay_sidecar::measure::Subject;
 use assay_sidecar::model::{Model, ModelError};
 
 const PROMPTS: [&str; 3] = [

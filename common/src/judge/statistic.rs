@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::whitening::{Whitened, FEATURES};
+use crate::session::NumericScheme;
 
 /// Raised whenever whitening, features or statistics give other numbers for the same passes.
 pub const STATISTIC_VERSION: u32 = 1;
@@ -26,6 +27,16 @@ pub enum Statistic {
     Magnitude,
     /// t, for schemes whose residual stream is bf16: honest roundings share a direction.
     Directed,
+}
+
+impl Statistic {
+    /// What judges models of this scheme.
+    pub fn of(scheme: NumericScheme) -> Self {
+        match scheme {
+            NumericScheme::Bf16F32 => Statistic::Magnitude,
+            NumericScheme::Bf16 => Statistic::Directed,
+        }
+    }
 }
 
 /// A mean and a standard deviation.

@@ -144,6 +144,15 @@ pub fn describe(device: Device) -> String {
     }
 }
 
+/// The kind of hardware, whose members compute alike: "cpu", or a GPU's name.
+pub fn kind(device: Device) -> String {
+    match device {
+        Device::Cpu => "cpu".to_owned(),
+        Device::Cuda(ordinal) => gpu_name(ordinal).unwrap_or_else(|| "cuda, name unknown".to_owned()),
+        other => format!("{other:?}"),
+    }
+}
+
 /// The driver's name of a GPU that torch has already initialised.
 fn gpu_name(ordinal: usize) -> Option<String> {
     type GetDevice = unsafe extern "C" fn(*mut c_int, c_int) -> c_int;

@@ -21,6 +21,7 @@ mod weights;
 
 use std::path::{Path, PathBuf};
 
+use assay_common::judge::Platform;
 use assay_common::session::{ModelSpec, NumericScheme};
 use sha2::{Digest, Sha256};
 use tch::{Device, TchError, Tensor};
@@ -188,6 +189,11 @@ impl Model {
     /// The device in words.
     pub fn device(&self) -> String {
         device::describe(self.gemma.device)
+    }
+
+    /// What runs the model, as calibrations name it: threads and ordinals are left out.
+    pub fn platform(&self) -> Platform {
+        Platform { engine: format!("torch {LIBTORCH_VERSION}"), device: device::kind(self.gemma.device) }
     }
 
     /// Replaces every projection matrix (q, k, v, o, gate, up, down; [out, in]) by `f` of it; the embedding,

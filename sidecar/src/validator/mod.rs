@@ -64,7 +64,8 @@ impl Juror {
         match &self.bench {
             Some(bench) if bench.engine.spec().digest() == case.model => {
                 let known = bench.calibrations.find(&self.chain, &case.calibration).await?;
-                Ok(known.is_none().then_some(AbstainReason::NoCalibration))
+                let certified = known.is_some_and(|known| known.certifies(bench.engine.platform()));
+                Ok((!certified).then_some(AbstainReason::NoCalibration))
             }
             _ => Ok(Some(AbstainReason::NoModel)),
         }

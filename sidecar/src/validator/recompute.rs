@@ -9,8 +9,8 @@ use assay_common::verdict::{AbstainReason, Outcome};
 use super::jobs::{Job, Next};
 use super::judge::{self, Admitted};
 use super::{Case, Juror};
-use crate::engine::Subject;
 use crate::http::ArtifactResponse;
+use crate::measure::Subject;
 
 /// Recomputes what keeps the format and the session's terms; what does not is judged by that alone, and never reaches
 /// the model.

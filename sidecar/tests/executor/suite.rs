@@ -8,7 +8,7 @@ use std::time::Duration;
 use assay_common::artifact::Artifact;
 use assay_common::digest::Domain;
 use assay_common::ids::{BatchId, Digest, Epoch, ModelDigest, Nonce, SessionId, UserSeed};
-use assay_common::judge::Measurement;
+use assay_common::judge::{Measurement, Platform};
 use assay_common::msg::{ParamsVersion, QueryMsg, SampleResponse, SessionResponse, SessionStatus};
 use assay_common::params::{BeaconParams, ClockParams, Params};
 use assay_common::sampler::SamplingParams;
@@ -18,12 +18,13 @@ use assay_common::session::{
 use assay_sidecar::artifacts::Shelf;
 use assay_sidecar::chain::{Account, ChainError};
 use assay_sidecar::config::ExecutorConfig;
-use assay_sidecar::engine::{Engine, Facts, Question, Subject, Worker};
+use assay_sidecar::engine::{Engine, Facts, Question, Worker};
 use assay_sidecar::executor::admit::Terms;
 use assay_sidecar::executor::desk::{Desk, Parts};
 use assay_sidecar::executor::inferences::Inferences;
 use assay_sidecar::executor::Contract;
 use assay_sidecar::http::{self, AnswerRequest, AnswerResponse, ErrorResponse};
+use assay_sidecar::measure::{MeasureError, Subject};
 use assay_sidecar::model::ModelError;
 use assay_sidecar::store::{Identity, Store};
 use cosmwasm_std::{HexBinary, Uint128};
@@ -157,7 +158,7 @@ impl Worker for Script {
         self.questions.fetch_add(questions.len(), Ordering::SeqCst);
         questions.iter().map(artifact).collect()
     }
-    fn recompute(&mut self, _: &Subject) -> Result<Measurement, ModelError> {
+    fn recompute(&mut self, _: &Subject) -> Result<Measurement, MeasureError> {
         Ok(Measurement::default())
     }
     fn encode(&mut self, _: &str) -> Result<Vec<u32>, ModelError> {
@@ -216,7 +217,8 @@ impl Suite {
         table.lock().unwrap().params.insert(Epoch(0), params());
         let questions = Arc::new(AtomicUsize::new(0));
         let script = Script { questions: questions.clone() };
-        let facts = Facts { spec: spec(), device: "script".into(), context: CONTEXT };
+        let platform = Platform { engine: "script".into(), device: "none".into() };
+        let facts = Facts { spec: spec(), device: "script".into(), platform, context: CONTEXT };
         let engine = Engine::with_worker(move || Ok((script, facts))).await.unwrap();
         let store = store(&dir).await;
         let inferences = Inferences::new(store.clone());

@@ -94,7 +94,7 @@ async fn judged(suite: &Suite, store: &Store, trial: &mut Trial, batch: u64, out
     let case = trial.case.clone();
     let steps = [
         Next::Fetched { case: case.clone(), evidence, from: Source::Executor(case.executor.clone()) },
-        Next::Recomputed { measurement: Measurement { positions: Vec::new(), probes: Vec::new() } },
+        Next::Recomputed { measurement: Measurement::default() },
         Next::Judged { case, outcome, report: None },
     ];
     for next in steps {

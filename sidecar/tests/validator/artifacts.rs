@@ -4,7 +4,12 @@ use assay_common::evidence::Bins;
 use assay_common::ids::{
     BatchRoot, Digest, DrawSeed, InferenceId, ModelDigest, Nonce, RunSeed, SessionId, UserSeed,
 };
-use assay_common::judge::{Calibration, Cell, Limit, Measurement, Position};
+use assay_common::judge::cell::{CellSummary, Histogram};
+use assay_common::judge::far::FarLimit;
+use assay_common::judge::null::{CellNull, Null};
+use assay_common::judge::statistic::{Moments, Predictor, Scorer, Statistic, STATISTIC_VERSION, TERMS};
+use assay_common::judge::whitening::{Whitened, FEATURES};
+use assay_common::judge::{Calibration, Cell, Limit, Measurement, Platform, Position};
 use assay_common::merkle;
 use assay_common::params::PerAlternative;
 use assay_common::probe::PROBES;
@@ -193,17 +198,42 @@ fn a_request_that_the_session_key_did_not_sign_is_invalid() {
     assert_eq!(trial.outcome(&evidence), invalid(InvalidReason::Voucher));
 }
 
-/// One by which a trial passes.
+/// What the script of a model runs on.
+pub fn platform() -> Platform {
+    Platform { engine: "script".into(), device: "none".into() }
+}
+
+/// One by which a trial passes: s is a position's y, with mean 0 and standard deviation ½.
 pub fn calibration() -> Calibration {
     let limit = Limit { mean: 0.001, sd: 0.001, max: 0.004, position_max: 0.02 };
+    let unit = Moments { mean: 0.0, sd: 1.0 };
+    let cell = CellNull { mean: 0.0, position_sd: 0.5, sequence_sd: 0.0 };
     Calibration {
         version: assay_common::judge::VERSION,
+        statistic_version: STATISTIC_VERSION,
         model: spec().digest(),
         spec: spec(),
-        cell: Cell { engine: "test".into(), device: "none".into() },
-        answers: 100,
-        tokens: 300,
-        exceedance_95: 0.03,
+        prompts: Digest([4; 32]),
+        statistic: Statistic::Magnitude,
+        cells: vec![CellSummary {
+            cell: Cell { executor: platform(), setting: "one at a time".into(), juror: platform() },
+            answers: 100,
+            tokens: 300,
+            mean: cell.mean,
+            position_sd: cell.position_sd,
+            sequence_sd: cell.sequence_sd,
+            histogram: Histogram::of(std::iter::empty()),
+            far: 0,
+            positions: 300,
+            far_sequence_sd: 0.0,
+        }],
+        scorer: Scorer {
+            predictor: Predictor { features: [unit; FEATURES], weights: [0.0; TERMS] },
+            magnitude: unit,
+            direction: unit,
+        },
+        null: Null { cells: vec![cell], z: 3.1 },
+        far: FarLimit { share: 0.1 },
         distance: limit,
         margin: limit,
         score_edges: vec![0.5],
@@ -212,28 +242,35 @@ pub fn calibration() -> Calibration {
             alternatives_ppm: PerAlternative([0; 3].map(|_| vec![900_000, 60_000, 40_000])),
         }],
         probe_tolerance: 16,
+        probe_miss: 0.001,
     }
 }
 
-fn measurement(distance: f64) -> Measurement {
-    let position = Position { distance, margin: 0.0, deviation: 0 };
-    Measurement { positions: vec![position; 3], probes: vec![300; PROBES] }
+/// Of three positions whose s is this.
+fn measurement(s: f64) -> Measurement {
+    let position = Position { distance: 0.001, margin: 0.0 };
+    let whitened = Whitened { log_square: s, direction: 0.0, features: [0.0; FEATURES] };
+    Measurement {
+        positions: vec![position; 3],
+        whitened: vec![whitened; 3],
+        comparators: Vec::new(),
+        probes: vec![300; PROBES],
+    }
 }
 
 #[test]
 fn what_is_admitted_is_judged_by_its_numbers() {
     let mut trial = Trial::new();
     let evidence = trial.served();
-    let judged = |distance| decide(&domain(), &trial.case, &evidence, &measurement(distance), &calibration());
-    let (outcome, report) = judged(0.001);
+    let judged = |s| decide(&domain(), &trial.case, &evidence, &measurement(s), &calibration());
+    let (outcome, report) = judged(0.0);
     assert_eq!(outcome, Outcome::Valid);
     let report = report.unwrap();
     assert_eq!(report.replay_mismatches, 0);
     assert_eq!(report.score(), Score { bin: 0, tokens: 3, probes: vec![300; PROBES] });
-    // Above half of its limit an answer passes in the second bin.
-    let near = report.distance.limit * 0.6;
-    assert_eq!(judged(near).1.unwrap().bin, 1);
-    assert_eq!(judged(0.9).0, Outcome::Invalid { reason: InvalidReason::Distance });
+    // A mean of two tokens half a standard deviation up is the second bin.
+    assert_eq!(judged(0.5).1.unwrap().bin, 1);
+    assert_eq!(judged(1.5).0, Outcome::Invalid { reason: InvalidReason::Distance });
 }
 
 #[test]

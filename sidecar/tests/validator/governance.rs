@@ -19,7 +19,7 @@ fn announce(suite: &Suite, digest: Digest, announced: &Calibration) {
 }
 
 fn other() -> Calibration {
-    Calibration { answers: 200, ..calibration() }
+    Calibration { probe_miss: 0.002, ..calibration() }
 }
 
 fn judged_by(calibration: Digest) -> Case {
@@ -43,6 +43,18 @@ async fn a_calibration_that_comes_later_is_found_without_a_restart() {
     // What was read once stays, so that the old one may make room.
     std::fs::remove_file(&first).unwrap();
     assert_eq!(juror.abstains(&judged_by(old)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_calibration_that_was_measured_on_other_machines_is_not_judged_by() {
+    let suite = Suite::new().await;
+    let juror = suite.judging_juror().await;
+    let mut foreign = other();
+    foreign.cells[0].cell.juror.device = "another".into();
+    let digest = write_calibration(&suite.calibration_files()[1], &foreign);
+    announce(&suite, digest, &foreign);
+    let found = juror.abstains(&judged_by(digest)).await.unwrap();
+    assert_eq!(found, Some(AbstainReason::NoCalibration));
 }
 
 #[tokio::test]

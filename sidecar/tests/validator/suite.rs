@@ -13,7 +13,8 @@ use assay_common::msg::{CalibrationVersion, ModelResponse, ParamsVersion, QueryM
 use assay_common::params::{BeaconParams, Params};
 use assay_sidecar::chain::{Account, Chain, Sender};
 use assay_sidecar::config::{ChainConfig, ValidatorConfig};
-use assay_sidecar::engine::{Engine, Facts, Question, Subject, Worker};
+use assay_sidecar::engine::{Engine, Facts, Question, Worker};
+use assay_sidecar::measure::{MeasureError, Subject};
 use assay_sidecar::model::ModelError;
 use assay_sidecar::store::{Identity, Store};
 use assay_sidecar::validator::calibrations::Calibrations;
@@ -22,7 +23,7 @@ use cosmwasm_std::Uint128;
 use serde::Serialize;
 use tempfile::TempDir;
 
-use super::artifacts::{calibration, spec};
+use super::artifacts::{calibration, platform, spec};
 use super::node::{Node, CLOCK};
 
 pub struct Suite {
@@ -84,7 +85,7 @@ impl Suite {
 
     /// One with a model, whose calibrations are in two files: the second need not be there.
     pub async fn judging_juror(&self) -> Arc<Juror> {
-        let facts = Facts { spec: spec(), device: "script".into(), context: 64 };
+        let facts = Facts { spec: spec(), device: "script".into(), platform: platform(), context: 64 };
         let engine = Engine::with_worker(move || Ok((Script, facts))).await.unwrap();
         let [first, next] = self.calibration_files();
         let digest = write_calibration(&first, &calibration());
@@ -133,7 +134,7 @@ impl Worker for Script {
     fn answer(&mut self, _: &[Question]) -> Result<Vec<Artifact>, ModelError> {
         Ok(Vec::new())
     }
-    fn recompute(&mut self, _: &Subject) -> Result<Measurement, ModelError> {
+    fn recompute(&mut self, _: &Subject) -> Result<Measurement, MeasureError> {
         Ok(Measurement::default())
     }
     fn encode(&mut self, _: &str) -> Result<Vec<u32>, ModelError> {
