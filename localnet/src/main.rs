@@ -1,50 +1,22 @@
-//! A local Assay network: a real chain, a real model, four nodes, one of them perhaps a cheat.
-
-mod accounts;
-mod beacon;
-mod calibration;
-mod cheat;
-mod deploy;
-mod gas;
-mod genesis;
-mod governance;
-mod history;
-mod money;
-mod network;
-mod nodes;
-mod parts;
-mod preset;
-mod process;
-mod prompts;
-mod reform;
-mod requests;
-mod rundir;
-mod scenario;
-mod setup;
-mod standing;
-mod summary;
-mod table;
-mod wasmd;
-mod when_settled;
-mod withhold;
+//! The local network from the command line.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{bail, ensure, Context, Result};
+use assay_localnet::accounts::NODES;
+use assay_localnet::cheat::Cheat;
+use assay_localnet::gas;
+use assay_localnet::network::MIN_TO_STOP_ONE;
+use assay_localnet::parts::Parts;
+use assay_localnet::rundir::RunDir;
+use assay_localnet::scenario::{self, Options};
 use assay_sidecar::config::Config;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{signal, SignalKind};
 use tracing_subscriber::EnvFilter;
-
-use crate::accounts::NODES;
-use crate::cheat::Cheat;
-use crate::network::MIN_TO_STOP_ONE;
-use crate::parts::Parts;
-use crate::rundir::RunDir;
-use crate::scenario::Options;
 
 /// Runs a chain, a beacon, four nodes and a requester until every epoch is settled.
 #[derive(Parser)]
