@@ -164,9 +164,9 @@ fn fold(
         account.cursor.draw = draw.saturating_add(1);
         if let Some(audit) = audit(closed) {
             cusum = cusum.after(&scheme, audit);
-        }
-        if cusum.forfeits(&scheme) {
-            return Ok(Fold { cusum, folded, end: End::Condemned(Box::new(current)) });
+            if cusum.forfeits(&scheme, audit) {
+                return Ok(Fold { cusum, folded, end: End::Condemned(Box::new(current)) });
+            }
         }
     }
 }
