@@ -138,14 +138,14 @@ mod tests {
             (12, "batch_path", 12),
             (79, "batch_path", 12),
             (80, "request", 80),
-            (191, "request", 80),
-            (192, "tokens", 192),
-            (224, "rows", 224),
-            (228, "position", 228),
-            (232, "row", 232),
-            (275, "row", 232),
-            (276, "row_path", 276),
-            (343, "row_path", 276),
+            (187, "request", 80),
+            (188, "tokens", 188),
+            (220, "rows", 220),
+            (224, "position", 224),
+            (228, "row", 228),
+            (271, "row", 228),
+            (272, "row_path", 272),
+            (339, "row_path", 272),
         ];
         for (end, part, offset) in ends {
             let error = FraudProof::decode(&bytes[..end]).unwrap_err();
@@ -154,7 +154,7 @@ mod tests {
                 "{end}: {error}"
             );
         }
-        assert_eq!(bytes.len(), 344);
+        assert_eq!(bytes.len(), 340);
     }
 
     #[test]
