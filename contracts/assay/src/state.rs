@@ -117,6 +117,8 @@ pub struct Batch {
     pub window: Window,
     pub epoch: Epoch,
     pub rate_q32: u64,
+    /// Of the model, for whoever replays a row: the model's record is long.
+    pub vocabulary: u32,
     pub sampler: SamplerVersion,
     /// The last second in which it can be accused, by the clock of [`crate::pause::running`].
     pub accusable: u64,
@@ -212,7 +214,7 @@ pub struct Cursor {
     pub draw: u32,
 }
 
-/// The proof that condemned an executor's epoch.
+/// The proof that condemns an executor's epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Accusation {
     pub accuser: Addr,
@@ -223,6 +225,7 @@ pub struct Accusation {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExecutorEpoch {
+    /// Open, paid or forfeited; whether an open one is condemned is not written here, see [`crate::epoch::status`].
     pub status: EpochStatus,
     /// The executor's epoch before this one; it settles first.
     pub previous: Option<Epoch>,
@@ -247,6 +250,7 @@ pub struct ExecutorEpoch {
     pub slashed: Uint128,
     /// Of `slashed`, what went to the accuser.
     pub bounty: Uint128,
+    /// The proof that was brought, once it has taken stake; until then it is one of [`ACCUSATIONS`].
     pub accusation: Option<Accusation>,
     /// Fees of sessions that have not taken their refund, and what is left for them.
     pub refund_fees_left: Uint128,
@@ -293,6 +297,9 @@ pub const ASSIGNMENTS: Packed<((u32, u64), u32), Vec<SampleKey>> = Packed::new("
 pub const COMMITMENTS: Packed<(u32, u64, u32), PageCommitment> = Packed::new("c");
 /// Maps (executor, epoch) to the executor's account of that epoch.
 pub const EPOCHS: Packed<(&Addr, u64), ExecutorEpoch> = Packed::new("epoch");
+/// Maps (executor, epoch) to the proof that condemns that account, from the proof to the settlement: an accuser pays for each
+/// byte, so neither the account nor the node is written again for it.
+pub const ACCUSATIONS: Packed<(&Addr, u64), Accusation> = Packed::new("f");
 /// Holds ((executor, epoch), batch) for each batch: the order of the evidence.
 pub const EPOCH_BATCHES: Packed<((&Addr, u64), u64), bool> = Packed::new("epoch_batch");
 /// Maps (epoch, accuser, hash of a proof) to the block in which the accuser committed to it.

@@ -44,9 +44,9 @@ pub const OF_BATCH: [(&str, u32); 8] = [
     ("ProveFraud, epoch open", 1),
     ("Settle, forfeiting", 1),
 ];
-/// Of a batch of 65,536 leaves the path is ten hashes longer than of one of 100; each is 67 bytes of the transaction, at
+/// Of a batch of 65,536 leaves the path is ten hashes longer than of one of 100; each is 43 bytes of the transaction, at
 /// ten gas a byte, and is hashed.
-const LONGER_PATH: u64 = 10 * 67 * 10;
+const LONGER_PATH: u64 = 10 * 43 * 10;
 
 /// The maps that hold samples and their seats, and those that hold batches and say what is due of them.
 pub const SAMPLE_MAPS: [&str; 4] = ["s", "a", "n", "c"];

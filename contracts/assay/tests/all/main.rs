@@ -5,6 +5,7 @@ mod model;
 mod random;
 mod suite;
 
+mod test_accusations;
 mod test_attacks;
 mod test_auth;
 mod test_batch;
