@@ -16,9 +16,9 @@ use crate::migrate::check_version;
 use crate::setup::NAME;
 use crate::state::{
     Charter, Model, Node, NodeNumber, CHARTER, CLAIMABLE, LAST_BATCH, LAST_SESSION, MODELS, NODES,
-    NODE_COUNT, NUMBERS, POOLS, SESSIONS, TABLES,
+    NODE_COUNT, NUMBERS, POOLS, SESSIONS,
 };
-use crate::table::StakeTable;
+use crate::table::tree::Tree;
 use crate::tx::Config;
 use crate::versions::Versions;
 use crate::{model, params};
@@ -106,13 +106,13 @@ fn write(
     for ((digest, model), calibration) in old.models.into_iter().zip(calibrations) {
         let v0_1::Model { spec, reference_fee } = model;
         let min_stake = config.params.min_stake(reference_fee);
-        let mut table = StakeTable::default();
+        let mut table = Tree::new(ModelDigest(digest));
         for (number, (_, node)) in (0u32..).zip(&old.nodes) {
             if node.models.iter().any(|model| model.0 == digest) && node.stake >= min_stake {
-                table = table.with(&spec.digest(), NodeNumber(number), node.stake)?;
+                table.set(storage, NodeNumber(number), node.stake)?;
             }
         }
-        TABLES.save(storage, (&digest, time.epoch.0), &table)?;
+        table.save(storage, time.epoch)?;
         let calibrations = Versions::first(calibration);
         let model = Model { spec, reference_fee, calibrations, deprecated: false, guardians: Vec::new() };
         MODELS.save(storage, digest, &model)?;
