@@ -15,7 +15,7 @@ use crate::error::ContractError;
 use crate::state::{NodeNumber, TABLES, TABLE_LEAVES};
 use crate::table::{Place, StakeTable};
 
-/// Nodes of one leaf. A draw pays some 1,300 gas for each leaf of the table, and a change 33 gas for each byte of one.
+/// Nodes of one leaf. A draw pays some 1,400 gas for each leaf of the table, and a change 33 gas for each byte of one.
 pub const LEAF: usize = 64;
 const HALF: usize = LEAF / 2;
 
