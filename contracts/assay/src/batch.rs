@@ -135,7 +135,7 @@ fn check_others(
     tx: &Tx,
     (model, executor): (&ModelDigest, NodeNumber),
 ) -> Result<(), ContractError> {
-    let others = table::in_force(storage, model, tx.time.epoch)?.others(executor);
+    let others = table::others(storage, model, tx.time.epoch, executor)?;
     let needed = tx.config.params.jury.min_others_to_commit;
     if others < needed {
         return Err(ContractError::TooFewOthers { model: *model, others, needed });

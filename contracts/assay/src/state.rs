@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::packed::{Packed, PackedItem};
 use crate::pause::Pause;
 use crate::pools::Pools;
-use crate::table::StakeTable;
+use crate::table::tree::{Leaf, Root};
 use crate::versions::{Version, Versions};
 
 /// Who governs what: [`crate::tx::Config`] is what follows from it at a time.
@@ -280,7 +280,9 @@ pub const NODES: Packed<&Addr, Node> = Packed::new("node");
 /// Maps a node's number to its address.
 pub const NUMBERS: Packed<u32, Addr> = Packed::new("number");
 /// Maps (model, epoch) to the stake table that is in force from that epoch until the next stored one.
-pub const TABLES: Packed<(&[u8], u64), StakeTable> = Packed::new("table");
+pub const TABLES: Packed<(&[u8], u64), Root> = Packed::new("table");
+/// Maps (model, first node, epoch) to the part of a stake table from that node on, as it was written for that epoch's.
+pub const TABLE_LEAVES: Packed<(&[u8], u32, u64), Leaf> = Packed::new("leaf");
 /// Maps a session's id to the session.
 pub const SESSIONS: Packed<u64, Session> = Packed::new("session");
 /// Maps a batch's id to the batch.

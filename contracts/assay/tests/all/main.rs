@@ -33,5 +33,6 @@ mod test_settle;
 mod test_setup;
 mod test_stake;
 mod test_sweep;
+mod test_table;
 mod test_tally;
 mod test_verdicts;

@@ -12,7 +12,7 @@ use assay_common::verdict::FinalOutcome;
 use assay_contract::packed;
 use assay_contract::state::{self as stored, NodeNumber};
 use assay_contract::sweep::Item;
-use assay_contract::table::StakeTable;
+use assay_contract::table;
 use cosmwasm_std::{Addr, Order, StdResult, Storage, Uint128};
 
 use super::{Account, Batch, Model, Node, Sample, Session, Touched, World};
@@ -166,15 +166,16 @@ fn compare_jury_state(world: &World, storage: &dyn Storage) {
     let found = stored!(stored::ACCUSATIONS, storage);
     same(&found.into_iter().map(|(key, brought)| (key, Some(brought))).collect(), &standing, "condemned");
     let tables: BTreeMap<_, _> = stored!(stored::TABLES, storage)
-        .into_iter()
-        .map(|((model, epoch), StakeTable(places))| {
+        .into_keys()
+        .map(|(model, epoch)| {
+            let model = assay_common::ids::ModelDigest(model.try_into().expect("32 bytes"));
+            let places = table::in_force(storage, &model, Epoch(epoch)).expect("readable").0;
             let mut before = 0;
             let stakes = places.into_iter().map(|place| {
                 let stake = place.cumulative - before;
                 before = place.cumulative;
                 (place.node.0, stake)
             });
-            let model = assay_common::ids::ModelDigest(model.try_into().expect("32 bytes"));
             ((model, epoch), stakes.collect::<BTreeMap<u32, u128>>())
         })
         .collect();
