@@ -138,7 +138,7 @@ fn differences(model: &Model, artifacts: &[Artifact]) -> (f64, f64) {
     (sum / f64::from(count), emitted)
 }
 
-/// Positions at which two lists of answers have the same beginning and another token.
+/// Answers whose tokens are not those of the other list.
 fn departures(artifacts: &[Artifact], others: &[Artifact]) -> usize {
     artifacts.iter().zip(others).filter(|(one, other)| one.tokens != other.tokens).count()
 }
