@@ -1,13 +1,10 @@
-"""The answers file of docs/traces.md: header, resuming, progress."""
+"""The answers file of docs/traces.md: prompts, header, answers, going on after an interruption."""
 
 import hashlib
 import json
 import os
 import sys
-import time
 from pathlib import Path
-
-import sampler
 
 
 def sha256_of(path):
@@ -82,43 +79,3 @@ class AnswersFile:
     def add(self, answer):
         self.line(answer)
         self.done.add(answer["prompt"])
-
-
-class Progress:
-    """One line a batch: answers, tokens a second, time left."""
-
-    def __init__(self, total, done, max_new):
-        self.total, self.first, self.done, self.max_new, self.start = total, done, done, max_new, time.monotonic()
-
-    def tell(self, done):
-        seconds, made = time.monotonic() - self.start, done - self.first
-        left = seconds / max(made, 1) * (self.total - done)
-        rate = made * self.max_new / max(seconds, 1e-9)
-        print(f"{done} of {self.total} answers, {rate:.1f} tokens/s, {left / 60:.1f} min left", file=sys.stderr, flush=True)
-
-
-def generate(file, todo, batch, max_new, decode, kept=None):
-    """Answers the prompts `todo` [(number, ids)], `batch` at a time, and writes them.
-
-    `decode(prompts)` starts a batch and returns an object with `logits()`, [batch, vocabulary] f32 of the next position,
-    `states()`, [batch, hidden] f32 or None, and `take(tokens)`, which decodes one token of each.
-    """
-    progress = Progress(len(todo) + len(file.done), len(file.done), max_new)
-    for at in range(0, len(todo), batch):
-        chunk = todo[at : at + batch]
-        seeds = [sampler.run_seed(number) for number, _ in chunk]
-        running, rows, states = decode([ids for _, ids in chunk]), [[] for _ in chunk], [[] for _ in chunk]
-        for position in range(max_new):
-            if position > 0:
-                running.take([own[-1]["token"] for own in rows])
-            logits, hidden = running.logits(), running.states() if kept else None
-            for place, seed in enumerate(seeds):
-                rows[place].append(sampler.draw(sampler.surprisals(logits[place]), seed, position))
-                if kept:
-                    states[place].append(hidden[place].copy())
-        for place, (number, ids) in enumerate(chunk):
-            made = answer(number, ids, rows[place])
-            if kept:
-                kept.add(made, states[place])
-            file.add(made)
-        progress.tell(len(file.done))
