@@ -11,9 +11,9 @@ COPIED = ("model", "cell", "prompts", "max_new")
 
 
 class HiddenStates:
-    """Appends the executor's states, answer by answer."""
+    """Appends states answer by answer; `name` is `executor` or `verifier`."""
 
-    def __init__(self, path, header, hidden):
+    def __init__(self, path, header, hidden, name="executor"):
         self.path = Path(path)
         self.path.mkdir(parents=True, exist_ok=True)
         fresh = {"format": "assay-hidden", "version": 1, "hidden": hidden, **{name: header[name] for name in COPIED}}
@@ -22,7 +22,7 @@ class HiddenStates:
             self.index = json.loads((self.path / "index.json").read_text())
             if {**self.index, "answers": []} != {**fresh, "answers": []}:
                 sys.exit(f"{path} holds hidden states of another run; choose another directory or delete it")
-        self.file = open(self.path / "executor.f32", "ab")
+        self.file = open(self.path / f"{name}.f32", "ab")
 
     def __enter__(self):
         return self

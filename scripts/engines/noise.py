@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """How far an engine's signed numbers lie from transformers in f32 on the same weights and tokens; also that every row replays.
 
-    noise.py ANSWERS.jsonl … [--count N]
+    noise.py ANSWERS.jsonl … [--count N] [--states DIR]
 
 For each answers file (docs/traces.md), over the first 20 entries of every row but the first (that comes from a prefill): mean of
 |difference of log-probabilities| in nats, standard deviation, largest; and quantiles of the positions' root mean squares. Rounding
-to 1/256 bit alone makes .0007 of the mean.
+to 1/256 bit alone makes .0007 of the mean. `--states` keeps the reference's hidden states as verifier.f32 in DIR/NAME of the file, for the peers'
+scripts where `assay-lab trace` is not at hand.
 """
 
 import argparse
+import contextlib
 import json
 import math
 import sys
@@ -18,6 +20,7 @@ import numpy as np
 import torch
 
 import answers
+import hidden
 import run
 import sampler
 import transformers_model
@@ -26,11 +29,10 @@ from sampler import spec
 NATS = math.log(2) / 256
 
 
-def differences(model, answer):
-    """[positions − 1, 20] nats: the row's log-probabilities less the reference's."""
-    hidden = transformers_model.forced(model, answer["prompt_ids"], answer["tokens"])
+def differences(model, answer, states):
+    """[positions − 1, 20] nats: the row's log-probabilities less those of the reference's states."""
     with torch.inference_mode():
-        log_probs = torch.log_softmax(model.lm_head(hidden).double(), dim=-1).numpy()
+        log_probs = torch.log_softmax(model.lm_head(states).double(), dim=-1).numpy()
     made = []
     for own, row in zip(log_probs, answer["rows"]):
         ids, numbers = np.array(row["entries"][: sampler.LISTED]).T
@@ -66,6 +68,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--count", type=int, help="only the answers to the first prompts")
+    parser.add_argument("--states", type=Path, help="a new directory for the reference's hidden states")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--model", type=Path, default=run.MODEL)
     args = parser.parse_args()
@@ -79,7 +82,16 @@ def main():
         chosen = [found[prompt] for prompt in sorted(found)[: args.count]]
         for answer in chosen:
             replays(answer, model.config.vocab_size)
-        measured = [differences(model, answer) for answer in chosen]
+        measured = []
+        with contextlib.ExitStack() as stack:
+            kept = args.states and stack.enter_context(hidden.HiddenStates(args.states / path.stem, header, run.HIDDEN, "verifier"))
+            if kept and kept.index["answers"]:
+                sys.exit(f"{args.states / path.stem} is there already")
+            for answer in chosen:
+                states = transformers_model.forced(model, answer["prompt_ids"], answer["tokens"])
+                measured.append(differences(model, answer, states))
+                if kept:
+                    kept.add(answer, states.numpy())
         print(json.dumps({"file": path.name, "cell": header["cell"], "answers": len(chosen), **summary(measured)}), flush=True)
 
 
