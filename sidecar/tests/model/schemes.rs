@@ -144,7 +144,8 @@ struct LlamaText {
 #[test]
 fn bf16_f32_is_within_its_noise_of_llama_cpp_on_the_same_weights() {
     let vector: LlamaVector =
-        serde_json::from_str(include_str!("../../src/model/testdata/llama_vector.json")).expect("a valid vector");
+        serde_json::from_str(include_str!("../../src/model/testdata/llama_vector.json"))
+            .expect("a valid vector");
     assert_eq!(vector.weights_sha256, WEIGHTS_SHA256);
     let model = model();
     let text_of = |number: usize, text: &GemmaText| {
