@@ -15,9 +15,9 @@ use assay_sidecar::simulate::contest::{contest, Contest, Trials};
 use assay_sidecar::simulate::gain::{loss, Gain};
 use assay_sidecar::simulate::honest::Honest;
 use assay_sidecar::simulate::network::Network;
-use assay_sidecar::simulate::{page, load};
 use assay_sidecar::simulate::standing::Standing;
 use assay_sidecar::simulate::terms::Terms;
+use assay_sidecar::simulate::{load, page};
 
 const SEED: u64 = 1;
 

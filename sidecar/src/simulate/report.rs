@@ -55,7 +55,10 @@ fn introduction(seed: u64, basis: Option<&Basis>) -> String {
         Some(_) => CALIBRATION.to_owned(),
         None => String::new(),
     };
-    format!("{}\n```\nassayd simulate --seed {seed}{flags} --report docs/economics.md\n```\n{}", BEFORE, AFTER)
+    format!(
+        "{}\n```\nassayd simulate --seed {seed}{flags} --report docs/economics.md\n```\n{}",
+        BEFORE, AFTER
+    )
 }
 
 /// Where the page's measurements are.
@@ -73,8 +76,8 @@ and a test checks that it still is: whoever changes a rule of the draw, the verd
 
 **What runs.** The functions that the contract runs, from `assay-common`: the number of samples and the seats (`draw`), what a jury's
 verdicts amount to at both levels (`verdict`), the evidence and its bound (`evidence`), reputation and rate (`reputation`). The
-simulation adds who does what, and the money. The evidence knows only whether a check passed, and how long the answer is: a
-model's calibration may have finer bins.
+simulation adds who does what, and the money. The evidence knows only whether a check passed, and how long the answer is; the
+finer bins of a model's calibration have a section of their own, the last, where one was measured.
 
 **Exact, or simulated.** A figure without a range is computed; a simulated one has an interval of 99 % (Clopper–Pearson for a share,
 order statistics for a median) or, where it says so, the range of the middle nine tenths of the runs.

@@ -9,8 +9,8 @@ use assay_sidecar::simulate::measured::near_equal::{Deal, NearEqual};
 use assay_sidecar::simulate::measured::rare::Rare;
 use assay_sidecar::simulate::measured::results::{Results, Sizes};
 use assay_sidecar::simulate::measured::scores::{AnswerTokens, Counts, Scores, ScoresError};
+use assay_sidecar::simulate::measured::sequential::SequentialTest;
 use assay_sidecar::simulate::measured::shares::{Means, Shares};
-use assay_sidecar::simulate::measured::test::Test;
 use assay_sidecar::simulate::measured::{section, Basis};
 use assay_sidecar::simulate::terms::{EvidenceTerms, Terms};
 use serde_json::json;
@@ -20,9 +20,9 @@ use super::SEED;
 
 const FULL: AnswerTokens = AnswerTokens(512);
 
-fn test(one_in: u64) -> Test {
+fn test(one_in: u64) -> SequentialTest {
     let evidence = EvidenceTerms { false_forfeit_one_in: one_in, ..Terms::default().evidence };
-    Test::new(&calibration(), &evidence, FULL)
+    SequentialTest::new(&calibration(), &evidence, FULL)
 }
 
 fn declared() -> Shares {
@@ -61,7 +61,7 @@ fn importance_sampling_agrees_with_what_is_counted() {
     let mut calibration = calibration();
     calibration.bins = vec![Bins::verdict_only(10_000, PerAlternative([100_000; 3]))];
     let evidence = EvidenceTerms { false_forfeit_one_in: 1, audits: 1_000, ..Terms::default().evidence };
-    let test = Test::new(&calibration, &evidence, FULL);
+    let test = SequentialTest::new(&calibration, &evidence, FULL);
     let honest = Shares(vec![0.99, 0.01]);
     let counted = Forfeits::count(&test, &honest, (200, 500), SEED).rate;
     let sampled = Rare::estimate(&test, &honest, 100_000, SEED);
@@ -159,18 +159,19 @@ fn a_near_equal_model_hides_in_the_cell_that_shows_it_least() {
 fn a_model_pays_exactly_below_its_boundary() {
     let (calibration, terms) = (calibration(), Terms::default());
     let near = NearEqual::new(&calibration, &terms, FULL);
-    let boundary = |cost_ppm, volume| {
-        let deal = Deal { cost_ppm, volume };
+    let boundary = |cost_ppm, volume, share| {
+        let deal = Deal { cost_ppm, volume, share };
         let shift = near.boundary(deal, SEED).expect("a shift of 8 is found");
         let most = deal.breaks_even(&terms).floor() as i64 + 1;
-        assert!(near.detection(shift, most, SEED).condemns());
-        assert!(!near.detection(shift - 0.02, most, SEED).condemns());
+        assert!(near.detection((shift, share), most, SEED).condemns());
+        assert!(!near.detection((shift - 0.01, share), most, SEED).condemns());
         assert!(deal.net(&terms, deal.breaks_even(&terms)).abs() < 1e-6);
         assert!(deal.net(&terms, deal.breaks_even(&terms) - 1.0) < 0.0);
         shift
     };
-    assert!(boundary(700_000, 100) >= boundary(900_000, 100));
-    assert!(boundary(900_000, 100) >= boundary(900_000, 10_000));
+    assert!(boundary(700_000, 100, 1.0) >= boundary(900_000, 100, 1.0));
+    assert!(boundary(900_000, 100, 1.0) >= boundary(900_000, 10_000, 1.0));
+    boundary(700_000, 100, 0.2);
 }
 
 #[test]

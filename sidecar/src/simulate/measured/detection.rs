@@ -3,8 +3,8 @@
 use assay_common::evidence::Cusum;
 use serde::Serialize;
 
+use super::sequential::SequentialTest;
 use super::shares::Shares;
-use super::test::Test;
 use crate::simulate::chance::Chance;
 use crate::simulate::interval::Median;
 
@@ -20,7 +20,7 @@ pub struct Detection {
 
 impl Detection {
     /// Condemns `careers` cheats whose answers are spread so, none for longer than `most` audits.
-    pub fn of(test: &Test, cheat: &Shares, (careers, most): (u64, i64), seed: u64) -> Self {
+    pub fn of(test: &SequentialTest, cheat: &Shares, (careers, most): (u64, i64), seed: u64) -> Self {
         let bins = cheat.cumulated();
         let audits = |career| {
             let mut chance = Chance::new(seed, &format!("condemned {}", test.class()), career);

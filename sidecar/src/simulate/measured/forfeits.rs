@@ -3,8 +3,8 @@
 use assay_common::evidence::Cusum;
 use serde::Serialize;
 
+use super::sequential::SequentialTest;
 use super::shares::Shares;
-use super::test::Test;
 use crate::simulate::chance::Chance;
 use crate::simulate::honest::AUDITS_PER_EPOCH;
 use crate::simulate::interval::Rate;
@@ -21,7 +21,7 @@ pub struct Forfeits {
 impl Forfeits {
     /// `nodes` executors from empty evidence through so many epochs; evidence is carried from epoch to epoch, and a forfeit
     /// ends the epoch's audits and empties it, as settlement does.
-    pub fn count(test: &Test, honest: &Shares, (nodes, epochs): (u64, u32), seed: u64) -> Self {
+    pub fn count(test: &SequentialTest, honest: &Shares, (nodes, epochs): (u64, u32), seed: u64) -> Self {
         let bins = honest.cumulated();
         let mut forfeits = 0;
         for node in 0..nodes {

@@ -8,8 +8,8 @@ pub mod rare;
 pub mod results;
 pub mod scores;
 mod section;
+pub mod sequential;
 pub mod shares;
-pub mod test;
 
 use assay_common::judge::Calibration;
 

@@ -10,39 +10,40 @@ use serde::Serialize;
 
 use super::detection::Detection;
 use super::scores::{AnswerTokens, Counts};
+use super::sequential::SequentialTest;
 use super::shares::{heavier, Means, Shares};
-use super::test::Test;
 use crate::simulate::gain::loss;
 use crate::simulate::terms::Terms;
 
 /// The largest shift that is looked at, and the finest step between two.
 const MOST_SHIFT: f64 = 8.0;
 const SHIFT_STEP: f64 = 0.01;
-/// Cheats condemned for each shift on the way to a boundary.
-const CAREERS: u64 = 201;
+/// Cheats condemned for each shift.
+const CAREERS: u64 = 101;
 
 /// Near-equal models whose answers have one length.
 pub struct NearEqual<'a> {
     calibration: &'a Calibration,
     terms: &'a Terms,
-    test: Test,
+    test: SequentialTest,
     cells: Vec<Means>,
 }
 
-/// Who asks: how dear the model is, and how much it is asked.
+/// How dear the model is, and how much of what it is used for.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Deal {
     /// Its cost, of a million of an honest answer's.
     pub cost_ppm: i64,
-    /// Inferences in an epoch, all of them by the near-equal model.
+    /// Inferences in an epoch, and the share of them that the near-equal model answers.
     pub volume: u32,
+    pub share: f64,
 }
 
 impl Deal {
     /// What it saves in an epoch.
     fn saved(&self, terms: &Terms) -> f64 {
         let saved = i64::from(PPM) - self.cost_ppm;
-        f64::from(self.volume) * terms.prices.generation as f64 * saved as f64 / f64::from(PPM)
+        f64::from(self.volume) * self.share * terms.prices.generation as f64 * saved as f64 / f64::from(PPM)
     }
 
     /// Audits in an epoch at full reputation.
@@ -64,7 +65,7 @@ impl Deal {
 impl<'a> NearEqual<'a> {
     pub fn new(calibration: &'a Calibration, terms: &'a Terms, tokens: AnswerTokens) -> Self {
         let cells = calibration.cells.iter().map(|cell| Means::of(cell, tokens.0)).collect();
-        Self { calibration, terms, test: Test::new(calibration, &terms.evidence, tokens), cells }
+        Self { calibration, terms, test: SequentialTest::new(calibration, &terms.evidence, tokens), cells }
     }
 
     /// The bins of answers that lie so far off, in the cell that hides it best.
@@ -73,15 +74,17 @@ impl<'a> NearEqual<'a> {
         cells.min_by(heavier).unwrap_or(Shares(Vec::new()))
     }
 
-    /// How soon a cheat is condemned that answers everything from so far off, within `most` audits.
-    pub fn detection(&self, shift: f64, most: i64, seed: u64) -> Detection {
-        Detection::of(&self.test, &self.shares(shift), (CAREERS, most), seed)
+    /// How soon a cheat is condemned that gives this share of its answers from so far off, within `most` audits.
+    pub fn detection(&self, (shift, share): (f64, f64), most: i64, seed: u64) -> Detection {
+        let mixed = self.shares(shift).mixed(share, &self.shares(0.0));
+        Detection::of(&self.test, &mixed, (CAREERS, most), seed)
     }
 
     /// The least shift, in steps of a hundredth, from which on the model does not pay; none up to [`MOST_SHIFT`].
     pub fn boundary(&self, deal: Deal, seed: u64) -> Option<f64> {
         let most = deal.breaks_even(self.terms).floor() as i64 + 1;
-        let condemned = |step: u32| self.detection(f64::from(step) * SHIFT_STEP, most, seed).condemns();
+        let condemned =
+            |step: u32| self.detection((f64::from(step) * SHIFT_STEP, deal.share), most, seed).condemns();
         let (mut pays, mut loses) = (0, (MOST_SHIFT / SHIFT_STEP).round() as u32);
         if !condemned(loses) {
             return None;

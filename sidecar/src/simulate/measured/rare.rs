@@ -11,8 +11,8 @@ use assay_common::evidence::Cusum;
 use assay_common::params::ALTERNATIVES;
 use serde::Serialize;
 
+use super::sequential::SequentialTest;
 use super::shares::Shares;
-use super::test::Test;
 use crate::simulate::chance::Chance;
 
 /// Audits over which excursions are counted.
@@ -44,7 +44,7 @@ struct Excursion {
 
 impl Rare {
     /// `paths` excursions of each counter under its own tilt.
-    pub fn estimate(test: &Test, honest: &Shares, paths: u64, seed: u64) -> Self {
+    pub fn estimate(test: &SequentialTest, honest: &Shares, paths: u64, seed: u64) -> Self {
         let begun = begun(test, honest, seed);
         let (mut expected, mut variance, mut effective) = (0.0, 0.0, f64::INFINITY);
         for (counter, share) in begun.into_iter().enumerate() {
@@ -66,7 +66,7 @@ impl Rare {
 }
 
 /// The share of audits at which an excursion begins, for each counter; counted, within a few per mille.
-fn begun(test: &Test, honest: &Shares, seed: u64) -> [f64; ALTERNATIVES] {
+fn begun(test: &SequentialTest, honest: &Shares, seed: u64) -> [f64; ALTERNATIVES] {
     let bins = honest.cumulated();
     let mut chance = Chance::new(seed, "excursions begun", 0);
     let (mut cusum, mut begun) = (Cusum::default(), [0u32; ALTERNATIVES]);
@@ -79,7 +79,7 @@ fn begun(test: &Test, honest: &Shares, seed: u64) -> [f64; ALTERNATIVES] {
     begun.map(|count| f64::from(count) / f64::from(COUNTED_AUDITS))
 }
 
-fn excursion(test: &Test, honest: &Shares, counter: usize, (paths, seed): (u64, u64)) -> Excursion {
+fn excursion(test: &SequentialTest, honest: &Shares, counter: usize, (paths, seed): (u64, u64)) -> Excursion {
     let steps: Vec<f64> = test.steps().iter().map(|steps| steps[counter]).collect();
     let Some(tilt) = tilt(&honest.0, &steps) else {
         return Excursion { chance: 0.0, variance: 0.0, effective: f64::INFINITY };

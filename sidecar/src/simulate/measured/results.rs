@@ -9,8 +9,8 @@ use super::forfeits::Forfeits;
 use super::near_equal::{Deal, NearEqual};
 use super::rare::Rare;
 use super::scores::{AnswerTokens, Counts, Scores};
+use super::sequential::SequentialTest;
 use super::shares::{heavier, Means, Shares};
-use super::test::Test;
 use super::Basis;
 use crate::simulate::gain::{loss, Gain};
 use crate::simulate::terms::{EvidenceTerms, Terms};
@@ -21,6 +21,8 @@ const COUNTED_ONE_IN: u64 = 1_000;
 const CHEATED: [f64; 3] = [1.0, 0.2, 0.05];
 /// Inferences in an epoch of the two nodes that the page knows.
 pub const VOLUMES: [u32; 2] = [100, 10_000];
+/// Shares of its answers that a near-equal model is taken to give.
+pub const NEAR_SHARES: [f64; 2] = [1.0, 0.2];
 /// Costs of near-equal models, of a million of an honest answer's.
 pub const COSTS_PPM: [i64; 3] = [700_000, 800_000, 900_000];
 const SHIFTS: [f64; 10] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 4.0];
@@ -145,10 +147,16 @@ impl Trial<'_> {
         rows
     }
 
-    fn honest_row(&self, name: &str, tokens: AnswerTokens, answers: Option<u64>, shares: Shares) -> HonestRow {
-        let test = Test::new(&self.basis.calibration, &self.terms.evidence, tokens);
+    fn honest_row(
+        &self,
+        name: &str,
+        tokens: AnswerTokens,
+        answers: Option<u64>,
+        shares: Shares,
+    ) -> HonestRow {
+        let test = SequentialTest::new(&self.basis.calibration, &self.terms.evidence, tokens);
         let often = EvidenceTerms { false_forfeit_one_in: COUNTED_ONE_IN, ..self.terms.evidence };
-        let often = Test::new(&self.basis.calibration, &often, tokens);
+        let often = SequentialTest::new(&self.basis.calibration, &often, tokens);
         HonestRow {
             name: name.to_owned(),
             tokens,
@@ -204,7 +212,9 @@ impl Trial<'_> {
                     equivalent,
                     share,
                     detection,
-                    nets: cost.filter(|_| detection.condemns()).map(|cost| self.nets(cost, share, &detection)),
+                    nets: cost
+                        .filter(|_| detection.condemns())
+                        .map(|cost| self.nets(cost, share, &detection)),
                 });
             }
         }
@@ -215,7 +225,7 @@ impl Trial<'_> {
     fn detection(&self, tokens: AnswerTokens, cheat: &Counts, share: f64) -> Detection {
         let counted = self.worst_counted(tokens).map(|(_, counts)| Shares::counted(counts));
         let honest = counted.unwrap_or_else(|| self.worst_histogram(tokens).1);
-        let test = Test::new(&self.basis.calibration, &self.terms.evidence, tokens);
+        let test = SequentialTest::new(&self.basis.calibration, &self.terms.evidence, tokens);
         let mixed = Shares::counted(cheat).mixed(share, &honest);
         Detection::of(&test, &mixed, (self.sizes.careers, self.sizes.most_audits), self.seed)
     }
@@ -230,9 +240,10 @@ impl Trial<'_> {
     fn shifts(&self, tokens: AnswerTokens) -> Vec<ShiftRow> {
         let near = NearEqual::new(&self.basis.calibration, self.terms, tokens);
         let row = |shift: f64| {
-            let detection = near.detection(shift, self.sizes.most_audits, self.seed);
+            let detection = near.detection((shift, 1.0), self.sizes.most_audits, self.seed);
             let audits = detection.median.value as f64;
-            let nets = |cost_ppm| VOLUMES.map(|volume| Deal { cost_ppm, volume }.net(self.terms, audits));
+            let deals = |cost_ppm| VOLUMES.map(|volume| Deal { cost_ppm, volume, share: 1.0 });
+            let nets = |cost_ppm| deals(cost_ppm).map(|deal| deal.net(self.terms, audits));
             let fails = near.shares(shift).fails();
             ShiftRow { tokens, shift, fails, detection, nets: COSTS_PPM.map(nets) }
         };
@@ -241,13 +252,19 @@ impl Trial<'_> {
 
     fn boundaries(&self, tokens: AnswerTokens) -> Vec<BoundaryRow> {
         let near = NearEqual::new(&self.basis.calibration, self.terms, tokens);
-        let deals = COSTS_PPM.iter().flat_map(|cost_ppm| VOLUMES.map(|volume| Deal { cost_ppm: *cost_ppm, volume }));
         let row = |deal: Deal| BoundaryRow {
             tokens,
             deal,
             audits: deal.breaks_even(self.terms),
             shift: near.boundary(deal, self.seed),
         };
-        deals.map(row).collect()
+        deals().map(row).collect()
     }
+}
+
+/// By cost, then by volume, then by share.
+fn deals() -> impl Iterator<Item = Deal> {
+    let volumes = || VOLUMES.into_iter().flat_map(|volume| NEAR_SHARES.map(|share| (volume, share)));
+    let of_cost = move |cost_ppm| volumes().map(move |(volume, share)| Deal { cost_ppm, volume, share });
+    COSTS_PPM.into_iter().flat_map(of_cost)
 }

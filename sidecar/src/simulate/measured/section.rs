@@ -1,7 +1,7 @@
 //! The page's section on a measured calibration, in Markdown.
 
 use super::detection::Detection;
-use super::results::{AttackRow, BoundaryRow, HonestRow, Results, ShiftRow, COSTS_PPM, VOLUMES};
+use super::results::{AttackRow, BoundaryRow, HonestRow, Results, ShiftRow, COSTS_PPM, NEAR_SHARES, VOLUMES};
 use super::Basis;
 use crate::simulate::figures::{amount, paying, percent, significant, table, whole};
 use crate::simulate::honest::AUDITS_PER_EPOCH;
@@ -78,7 +78,8 @@ fn honest_row(row: &HonestRow) -> Vec<String> {
         format!("{} ({} to {})", significant(rare.expected * scale), ends.0, ends.1)
     };
     let promise = |promised: f64| if row.covered { significant(promised) } else { "nothing".into() };
-    let effective = if row.rare.effective.is_finite() { amount(row.rare.effective) } else { "none reaches".into() };
+    let effective =
+        if row.rare.effective.is_finite() { amount(row.rare.effective) } else { "none reaches".into() };
     let answers = row.answers.map_or(String::new(), |answers| format!(", {} answers", whole(answers as i64)));
     vec![
         format!("{}{answers}", row.name),
@@ -147,27 +148,31 @@ fn attack_row(row: &AttackRow) -> Vec<String> {
 }
 
 fn boundaries(results: &Results) -> String {
-    let cost = |row: &BoundaryRow| percent(row.deal.cost_ppm as f64 / 1e6);
-    let row = |row: &BoundaryRow| {
-        vec![
-            row.tokens.to_string(),
-            cost(row),
-            amount(f64::from(row.deal.volume)),
-            amount(row.audits),
-            row.shift.map_or("none".into(), significant),
-        ]
+    let deals = VOLUMES.iter().flat_map(|volume| NEAR_SHARES.map(|share| (*volume, share)));
+    let deals = deals
+        .map(|(volume, share)| format!("{} an epoch, {} of them", amount(volume.into()), percent(share)));
+    let head: Vec<String> = ["tokens".into(), "its cost".into()].into_iter().chain(deals).collect();
+    let head: Vec<&str> = head.iter().map(String::as_str).collect();
+    // One row for each length and cost: the results are in that order.
+    let row = |rows: &[BoundaryRow]| {
+        let start = vec![rows[0].tokens.to_string(), percent(rows[0].deal.cost_ppm as f64 / 1e6)];
+        start.into_iter().chain(rows.iter().map(boundary)).collect()
     };
-    let rows: Vec<_> = results.boundaries.iter().map(row).collect();
-    let head = ["tokens", "its cost", "inferences an epoch", "pays if condemned after more audits than", "pays below a shift of"];
+    let rows: Vec<Vec<String>> =
+        results.boundaries.chunks(VOLUMES.len() * NEAR_SHARES.len()).map(row).collect();
     format!(
         "### The near-equal model\n
-A cheaper model serves everything in place of the promised one, at full reputation, and begins anew after each forfeit. Its numbers lie a fixed number of position standard
+A cheaper model answers in place of the promised one, at full reputation, and begins anew after each forfeit. Its numbers lie a fixed number of position standard
 deviations above the honest, at every position, in the certified cell in which that shows least; no other check than that of the mean is
-counted, so it errs on the cheat's side. It breaks even where what it saves until its median forfeit is what the forfeit costs.
-Below the shift of the last column it pays, from there on it does not.\n
+counted, so it errs on the cheat's side. It breaks even where what it saves until its median forfeit is what the forfeit costs. Each figure is
+the shift below which it pays and from which on it does not; in brackets the audits within which it must be condemned.\n
 {}",
         table(&head, &rows),
     )
+}
+
+fn boundary(row: &BoundaryRow) -> String {
+    format!("{} ({})", row.shift.map_or("pays".into(), significant), amount(row.audits))
 }
 
 fn shifts(results: &Results) -> String {
@@ -175,18 +180,22 @@ fn shifts(results: &Results) -> String {
     let priced = priced.iter().flatten().map(|(cost, volume)| {
         format!("net an epoch at {}, {} an epoch", percent(*cost as f64 / 1e6), amount(f64::from(*volume)))
     });
-    let head: Vec<String> =
-        ["tokens", "shift", "checks failed", "audits to the forfeit"].map(String::from).into_iter().chain(priced).collect();
+    let head: Vec<String> = ["tokens", "shift", "checks failed", "audits to the forfeit"]
+        .map(String::from)
+        .into_iter()
+        .chain(priced)
+        .collect();
     let head: Vec<&str> = head.iter().map(String::as_str).collect();
     let row = |row: &ShiftRow| {
         let Detection { median, most, .. } = row.detection;
-        let audits = if row.detection.condemns() { whole(median.value) } else { format!("over {}", whole(most)) };
+        let audits =
+            if row.detection.condemns() { whole(median.value) } else { format!("over {}", whole(most)) };
         let start = vec![row.tokens.to_string(), significant(row.shift), percent(row.fails), audits];
         start.into_iter().chain(row.nets.iter().flatten().map(|net| paying(*net))).collect()
     };
     let rows: Vec<Vec<String>> = results.shifts.iter().map(row).collect();
     format!(
-        "Median audits, and what the model earns an epoch beyond an honest twin, forfeits and the way back included, in the long run; where it is let go after {} audits, the
+        "A model that answers everything: median audits, and what it earns an epoch beyond an honest twin, forfeits and the way back included, in the long run; where it is let go after {} audits, the
 net is a lower end. **Bold** pays.\n
 {}",
         whole(results.sizes.most_audits),

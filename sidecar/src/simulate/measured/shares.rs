@@ -110,7 +110,8 @@ impl Means {
         let centre: f64 = shares.iter().enumerate().map(|(at, share)| value(at) * share).sum();
         // Values lie anywhere in their step: the cell's own mean says where on average.
         let moved = cell.mean - centre;
-        let means: Vec<_> = shares.iter().enumerate().map(|(at, share)| (value(at) + moved, *share)).collect();
+        let means: Vec<_> =
+            shares.iter().enumerate().map(|(at, share)| (value(at) + moved, *share)).collect();
         let means = means.chunks(means.len().div_ceil(MOST_MEANS)).map(merged).collect();
         Self { means, sequence_sd: cell.sequence_sd, position_sd: cell.position_sd, tokens }
     }

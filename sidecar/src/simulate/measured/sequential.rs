@@ -8,7 +8,7 @@ use super::scores::AnswerTokens;
 use crate::simulate::terms::EvidenceTerms;
 
 /// Scheme and size class, as the contract takes them for an answer of so many tokens.
-pub struct Test {
+pub struct SequentialTest {
     scheme: Scheme,
     class: u8,
     /// What an executor of the worst honest spread is promised: audits, and of how many such runs one may forfeit.
@@ -18,7 +18,7 @@ pub struct Test {
     by_bin: Vec<Audit>,
 }
 
-impl Test {
+impl SequentialTest {
     pub fn new(calibration: &Calibration, terms: &EvidenceTerms, tokens: AnswerTokens) -> Self {
         let class = size_class(tokens.0);
         let passes = u8::try_from(calibration.bins[0].honest_ppm.len() - 1).unwrap_or(u8::MAX);
