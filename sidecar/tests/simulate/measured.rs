@@ -243,3 +243,11 @@ fn the_section_has_every_measured_attack_and_none_without_scores() {
     let without = text(None).0;
     assert!(!without.contains("### Measured attacks") && without.contains("### The near-equal model"));
 }
+
+#[test]
+fn shares_without_a_failed_check_have_a_tilt_too() {
+    // The only bin with evidence comes rarely and says little; those that say more never come.
+    let honest = Shares(vec![0.998, 0.0015, 0.0005, 0.0, 0.0]);
+    let sampled = Rare::estimate(&test(1_000_000_000), &honest, 200, SEED);
+    assert!(sampled.high < sampled.promised, "{sampled:?}");
+}

@@ -114,7 +114,9 @@ fn excursion(test: &SequentialTest, honest: &Shares, counter: usize, (paths, see
 }
 
 fn tilted(shares: &[f64], steps: &[f64], tilt: f64) -> Vec<f64> {
-    shares.iter().zip(steps).map(|(share, step)| share * (tilt * step).exp2()).collect()
+    // A bin that never comes stays so, however large its factor: 0 · ∞ is not 0.
+    let of_bin = |(share, step): (&f64, &f64)| if *share > 0.0 { share * (tilt * step).exp2() } else { 0.0 };
+    shares.iter().zip(steps).map(of_bin).collect()
 }
 
 /// θ > 0 with Σ p · 2^(θ · step) = 1; none where no bin that comes adds evidence. 0 where the evidence does not fall in
