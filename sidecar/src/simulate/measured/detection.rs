@@ -24,12 +24,13 @@ impl Detection {
         let bins = cheat.cumulated();
         let audits = |career| {
             let mut chance = Chance::new(seed, &format!("condemned {}", test.class()), career);
-            let (mut cusum, mut audits) = (Cusum::default(), 0);
-            while audits < most && !test.forfeits(cusum) {
-                cusum = test.after(cusum, bins.draw(&mut chance));
-                audits += 1;
-            }
-            audits
+            let mut cusum = Cusum::default();
+            let forfeits = |_: &i64| {
+                let bin = bins.draw(&mut chance);
+                cusum = test.after(cusum, bin);
+                test.forfeits(cusum, bin)
+            };
+            (1..=most).find(forfeits).unwrap_or(most)
         };
         let mut audits: Vec<i64> = (0..careers).map(audits).collect();
         audits.sort_unstable();

@@ -29,8 +29,9 @@ impl Forfeits {
             let mut cusum = Cusum::default();
             for _ in 0..epochs {
                 for _ in 0..AUDITS_PER_EPOCH {
-                    cusum = test.after(cusum, bins.draw(&mut chance));
-                    if test.forfeits(cusum) {
+                    let bin = bins.draw(&mut chance);
+                    cusum = test.after(cusum, bin);
+                    if test.forfeits(cusum, bin) {
                         forfeits += 1;
                         cusum = Cusum::default();
                         break;

@@ -36,8 +36,9 @@ impl SequentialTest {
         cusum.after(&self.scheme, self.by_bin[bin])
     }
 
-    pub fn forfeits(&self, cusum: Cusum) -> bool {
-        cusum.forfeits(&self.scheme)
+    /// Whether an audit with this bin, after which these are the counters, forfeits.
+    pub fn forfeits(&self, cusum: Cusum, bin: usize) -> bool {
+        cusum.forfeits(&self.scheme, self.by_bin[bin])
     }
 
     /// Where a counter forfeits, in Q16 bits.
