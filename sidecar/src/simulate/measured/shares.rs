@@ -164,7 +164,7 @@ fn summed(one: &Sum, times: u32) -> Sum {
     }
     let half = summed(one, times / 2);
     let even = added(&half, &half);
-    if times % 2 == 0 {
+    if times.is_multiple_of(2) {
         even
     } else {
         added(&even, one)
