@@ -33,6 +33,9 @@ pub async fn obtain(parts: &Parts, model: ModelDigest) -> Result<PathBuf> {
     let mut command = Command::new(&parts.assayd);
     command.arg("calibrate").arg("--model").arg(&parts.model);
     command.arg("--prompts").arg(&prompts).arg("--out").arg(&out);
+    // Nothing else runs yet, so every core is free.
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    command.arg("--threads").arg(threads.to_string());
     process::run(command).await?;
     std::fs::rename(&out, &file).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(file)
