@@ -34,7 +34,7 @@ pub fn check(input: &[u8]) {
         3 => {
             if let Some(message) = read::<TakeoverMsg>(json) {
                 params(&message.params);
-                message.calibrations.iter().for_each(|model| calibration(&model.calibration));
+                message.models.iter().for_each(|model| calibration(&model.calibration));
             }
         }
         _ => drop(read::<MigrateMsg>(json)),

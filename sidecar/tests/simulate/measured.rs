@@ -63,7 +63,7 @@ fn importance_sampling_agrees_with_what_is_counted() {
     let evidence = EvidenceTerms { false_forfeit_one_in: 1, audits: 1_000, ..Terms::default().evidence };
     let test = SequentialTest::new(&calibration, &evidence, FULL);
     let honest = Shares(vec![0.99, 0.01]);
-    let counted = Forfeits::count(&test, &honest, (200, 500), SEED).rate;
+    let counted = Forfeits::count(&test, &honest, (400, 1_000), SEED).rate;
     let sampled = Rare::estimate(&test, &honest, 100_000, SEED);
     let epoch = sampled.expected / 3.0 / 10.0;
     assert!(counted.hits > 200, "{counted:?}");
@@ -238,7 +238,8 @@ fn the_section_has_every_measured_attack_and_none_without_scores() {
     assert_eq!((results.honest.len(), results.attacks.len()), (4, 6));
     assert_eq!(results.honest[2].name, "loud", "the cell with the heavier tail is the worst");
     let nets = |name: &str| results.attacks.iter().find(|row| row.name == name).and_then(|row| row.nets);
-    assert!(nets("int4").is_some_and(|nets| nets[0] < 0.0 && nets[1] < nets[0]));
+    // Answers of 16 tokens say little each: with few of them a day a cheat may gain more than a forfeit takes.
+    assert!(nets("int4").is_some_and(|nets| nets[1] < nets[0].min(0.0)), "{:?}", nets("int4"));
     assert_eq!(nets("int8"), None, "its cost was not measured");
     let without = text(None).0;
     assert!(!without.contains("### Measured attacks") && without.contains("### The near-equal model"));
