@@ -1,9 +1,10 @@
 //! A local Assay network: a real chain, a real model, four nodes, one of them perhaps a cheat; and the cheats by themselves.
 
 pub mod accounts;
+pub mod attack;
 mod beacon;
 mod calibration;
-pub mod cheat;
+pub mod cheat_node;
 mod deploy;
 pub mod gas;
 mod genesis;
@@ -26,4 +27,3 @@ mod summary;
 mod table;
 mod wasmd;
 mod when_settled;
-mod withhold;

@@ -6,12 +6,12 @@ use std::process::ExitCode;
 
 use anyhow::{bail, ensure, Context, Result};
 use assay_localnet::accounts::NODES;
-use assay_localnet::cheat::Cheat;
-use assay_localnet::gas;
+use assay_localnet::attack::{Attack, Cheat, Share};
 use assay_localnet::network::MIN_TO_STOP_ONE;
 use assay_localnet::parts::Parts;
 use assay_localnet::rundir::RunDir;
 use assay_localnet::scenario::{self, Options};
+use assay_localnet::{cheat_node, gas};
 use assay_sidecar::config::Config;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
@@ -31,8 +31,11 @@ struct Cli {
 #[derive(Args)]
 struct RunArgs {
     /// What the last of the four nodes does as executor; as juror it is honest.
-    #[arg(long, value_enum, default_value = "int4")]
-    cheat: Cheat,
+    #[arg(long, value_enum, default_value = "int4-g32")]
+    cheat: Attack,
+    /// On how many of its answers it does that, in percent; which ones, their seeds decide.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u8).range(1..=100))]
+    cheat_share: u8,
     /// Epochs to settle.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=20))]
     epochs: u64,
@@ -72,7 +75,9 @@ enum Command {
     #[command(hide = true)]
     CheatNode {
         #[arg(long, value_enum)]
-        kind: Cheat,
+        kind: Attack,
+        #[arg(long)]
+        share: u8,
         #[arg(long)]
         config: PathBuf,
     },
@@ -95,8 +100,9 @@ fn start() -> Result<()> {
     let cli = Cli::parse();
     let runtime = tokio::runtime::Runtime::new().context("no async runtime")?;
     match cli.command {
-        Some(Command::CheatNode { kind, config }) => {
-            runtime.block_on(async { kind.run(Config::load(&config)?).await })
+        Some(Command::CheatNode { kind, share, config }) => {
+            let cheat = Cheat::new(kind, Share::percent(share)?)?;
+            runtime.block_on(async { cheat_node::run(cheat, Config::load(&config)?).await })
         }
         Some(Command::Gas { dir }) => runtime.block_on(measure(dir)),
         None => runtime.block_on(run(cli.run)),
@@ -124,7 +130,7 @@ async fn run(args: RunArgs) -> Result<()> {
     let parts = Parts::find()?;
     let dir = RunDir::new(args.dir)?;
     let options = Options {
-        cheat: args.cheat,
+        cheat: Cheat::new(args.cheat, Share::percent(args.cheat_share)?)?,
         epochs: args.epochs,
         keep: args.keep,
         when_settled: args.when_settled,

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::process::Command;
 use tokio::time::{sleep, Instant};
 
-use crate::cheat::Cheat;
+use crate::attack::{Cheat, Share};
 use crate::process::Child;
 
 /// Loading a model is slow where four processes do it at once.
@@ -104,17 +104,15 @@ impl Node {
     }
 
     pub fn start(&mut self) -> Result<()> {
-        let mut command = match self.cheat {
-            Cheat::None => {
-                let mut command = Command::new(&self.launch.assayd);
-                command.arg("run");
-                command
-            }
-            cheat => {
-                let mut command = Command::new(std::env::current_exe()?);
-                command.args(["cheat-node", "--kind", cheat.name()]);
-                command
-            }
+        let mut command = if self.cheat == Cheat::HONEST {
+            let mut command = Command::new(&self.launch.assayd);
+            command.arg("run");
+            command
+        } else {
+            let mut command = Command::new(std::env::current_exe()?);
+            let (kind, share) = (self.cheat.attack().name(), self.cheat.share().as_percent());
+            command.args(["cheat-node", "--kind", &kind, "--share", &share.to_string()]);
+            command
         };
         command.arg("--config").arg(&self.launch.config);
         // Five processes on two cores: OpenMP's own threads would only collide.
@@ -133,9 +131,10 @@ impl Node {
 
     /// In words.
     pub fn role(&self) -> String {
-        match self.cheat {
-            Cheat::None => "honest".into(),
-            cheat => format!("cheat ({})", cheat.name()),
+        match (self.cheat, self.cheat.share()) {
+            (Cheat::HONEST, _) => "honest".into(),
+            (cheat, Share::ALL) => format!("cheat ({})", cheat.attack().name()),
+            (cheat, share) => format!("cheat ({}, {} %)", cheat.attack().name(), share.as_percent()),
         }
     }
 

@@ -9,8 +9,8 @@ use assay_common::msg::{BatchResponse, DueResponse, Page, QueryMsg};
 use tokio::task::JoinSet;
 use tokio::time::{interval, Instant, MissedTickBehavior};
 
+use crate::attack::Cheat;
 use crate::beacon::now;
-use crate::cheat::Cheat;
 use crate::history::{History, Settlement, VerdictPageId};
 use crate::parts::Parts;
 use crate::setup::{self, Net, Wish};

@@ -12,8 +12,8 @@ use assay_sidecar::config::ChainConfig;
 use tokio::task::JoinSet;
 
 use crate::accounts::{Accounts, Participant, NODES};
+use crate::attack::Cheat;
 use crate::beacon::{now, Beacon};
-use crate::cheat::Cheat;
 use crate::deploy::{self, ModelFile};
 use crate::governance::{self, Governance};
 use crate::network::Network;
@@ -182,7 +182,7 @@ impl Crew<'_> {
                 name,
                 address: participant.account.address().to_owned(),
                 port: ports[number],
-                cheat: if is_last { self.wish.cheat } else { Cheat::None },
+                cheat: if is_last { self.wish.cheat } else { Cheat::HONEST },
                 chain: member.config(),
             };
             let node = Node::prepare(&shared, own)?;

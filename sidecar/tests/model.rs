@@ -57,6 +57,7 @@ const UNROUNDED: Numerics = Numerics {
     arithmetic: Arithmetic::F32,
     attention: assay_sidecar::model::AttentionKernel::Fused,
     rounds_logits: false,
+    cache: assay_sidecar::model::CachePrecision::Whole,
 };
 
 fn forced<'a>(prompt: &'a [u32], tokens: &'a [u32]) -> Forced<'a> {

@@ -38,6 +38,21 @@ pub fn answer_with(
     questions: &[Question],
     seeds: &[RunSeed],
 ) -> Result<Vec<Artifact>, ModelError> {
+    answer_rows(model, questions, |index, position, surprisals| {
+        draw(surprisals, &questions[index].request.sampling, &seeds[index], position)
+    })
+}
+
+/// As [`answer_with`], but `lay` makes the row of each position, whose token is emitted: from the question's index, the
+/// position and the model's surprisals [vocabulary].
+///
+/// # Errors
+/// The model's own failures.
+pub fn answer_rows(
+    model: &Model,
+    questions: &[Question],
+    mut lay: impl FnMut(usize, u32, &[u32]) -> Row,
+) -> Result<Vec<Artifact>, ModelError> {
     let mut by_stop: BTreeMap<&[u32], Vec<usize>> = BTreeMap::new();
     for (index, question) in questions.iter().enumerate() {
         by_stop.entry(&question.request.stop_ids).or_default().push(index);
@@ -47,8 +62,7 @@ pub fn answer_with(
         let openings: Vec<Opening> = members.iter().map(|index| opening(&questions[*index])).collect();
         let mut leaves = vec![Vec::new(); members.len()];
         let tokens = model.generate(&openings, stop_ids, |member, position, surprisals| {
-            let index = members[member];
-            let row = row(surprisals, &questions[index].request.sampling, &seeds[index], position);
+            let row = lay(members[member], position, surprisals);
             leaves[member].push(encode_leaf(position, &row));
             row.token.0
         })?;
@@ -71,19 +85,10 @@ pub fn rows_for(model: &Model, question: &Question, tokens: &[u32]) -> Result<Ar
     let sampling = &question.request.sampling;
     let forced = Forced { prompt: &question.prompt, tokens, penalties: sampling.penalties };
     model.score_with(&forced, model.executing(), |scored| {
-        let mut row = row(scored.surprisals, sampling, &question.run_seed, scored.position);
-        row.token = TokenId(scored.token);
+        let row = draw(scored.surprisals, sampling, &question.run_seed, scored.position);
         let surprisal = Surprisal(scored.surprisals[scored.token as usize]).min(Surprisal::MAX);
-        let emitted = Entry { surprisal, token: row.token };
-        if let Err(place) = row.entries.binary_search(&emitted) {
-            row.entries.insert(place, emitted);
-            if row.entries.len() > MAX_ENTRIES {
-                // The least probable that is not the emitted one makes room.
-                let last = row.entries.len() - 1;
-                row.entries.remove(if row.entries[last] == emitted { last - 1 } else { last });
-            }
-        }
-        leaves.push(encode_leaf(scored.position, &row));
+        let emitted = Entry { surprisal, token: TokenId(scored.token) };
+        leaves.push(encode_leaf(scored.position, &emitting(row, emitted)));
     })?;
     Ok(artifact(question, tokens.to_vec(), leaves))
 }
@@ -93,13 +98,29 @@ fn opening(question: &Question) -> Opening<'_> {
     Opening { prompt: &question.prompt, max_new: *max_new as usize, penalties: sampling.penalties }
 }
 
-fn row(surprisals: &[u32], sampling: &SamplingParams, run_seed: &RunSeed, position: u32) -> Row {
+/// The row with `emitted` for its token, listed if it was not; its replay gives the token that it had.
+pub fn emitting(mut row: Row, emitted: Entry) -> Row {
+    row.token = emitted.token;
+    if let Err(place) = row.entries.binary_search(&emitted) {
+        row.entries.insert(place, emitted);
+        if row.entries.len() > MAX_ENTRIES {
+            // The least probable that is not the emitted one makes room.
+            let last = row.entries.len() - 1;
+            row.entries.remove(if row.entries[last] == emitted { last - 1 } else { last });
+        }
+    }
+    row
+}
+
+/// The row of a position from the model's surprisals [vocabulary]; the sampling parameters are in range.
+pub fn draw(surprisals: &[u32], sampling: &SamplingParams, run_seed: &RunSeed, position: u32) -> Row {
     let candidates = top_candidates(surprisals, MAX_CANDIDATES);
     let sampled = sample_full(&candidates, sampling, run_seed, position);
     sampled.expect("parameters in range over a vocabulary give a token").row
 }
 
-fn artifact(question: &Question, tokens: Vec<u32>, leaves: Vec<Vec<u8>>) -> Artifact {
+/// What is committed to for these tokens and leaves.
+pub fn artifact(question: &Question, tokens: Vec<u32>, leaves: Vec<Vec<u8>>) -> Artifact {
     Artifact {
         request: question.request.clone(),
         salt: question.salt,

@@ -79,21 +79,37 @@ impl Model {
         &self,
         forced: &Forced<'_>,
         numerics: Numerics,
+        visit: impl FnMut(Row<'_>),
+    ) -> Result<(), ModelError> {
+        self.score_from(forced, 0, numerics, visit)
+    }
+
+    /// As [`Model::score_with`], but the head runs and `visit` is called only from position `first` on.
+    ///
+    /// # Errors
+    /// As [`Model::score_with`].
+    pub fn score_from(
+        &self,
+        forced: &Forced<'_>,
+        first: usize,
+        numerics: Numerics,
         mut visit: impl FnMut(Row<'_>),
     ) -> Result<(), ModelError> {
         let Some(Fed { ids, positions }) = self.fed(forced)? else { return Ok(()) };
+        let (known, scored) = forced.tokens.split_at(first.min(forced.tokens.len()));
         let _no_grad = tch::no_grad_guard();
-        let hidden = self.gemma.prefill(&ids, positions, numerics)?;
+        let hidden = self.gemma.prefill(&ids, positions.start + known.len()..positions.end, numerics)?;
         let mut distribution = Distribution::default();
         let mut prefix = Prefix::new(forced.penalties, forced.prompt);
+        known.iter().for_each(|token| prefix.push(*token));
         self.each_row(&hidden, |index, logits| {
             let mut logits = numerics.signed(logits)?;
-            let token = forced.tokens[index];
+            let token = scored[index];
             prefix.penalise(&mut logits)?;
             prefix.push(token);
             distribution.fill_both(logits)?;
             let Distribution { surprisals, log_probs, .. } = &distribution;
-            visit(Row { position: index as u32, token, surprisals, log_probs });
+            visit(Row { position: (known.len() + index) as u32, token, surprisals, log_probs });
             Ok(())
         })
     }

@@ -152,7 +152,9 @@ impl Attention {
         let value = numerics.input(split(&self.value)?)?;
         let (key, value) = match cache {
             None => (key, value),
-            Some((slot, at)) => slot.extend((key, value), at, view.first_key)?,
+            Some((slot, at)) => {
+                slot.extend((numerics.cached(key)?, numerics.cached(value)?), at, view.first_key)?
+            }
         };
         let attended = Attended { query: &query, key: &key, value: &value, view, scale: self.scale };
         let mixed = attended.mix(numerics)?; // [batch, heads, seq, head_dim]
@@ -332,6 +334,13 @@ impl Gemma {
             *projection = mapped.f_to_kind(projection.kind())?;
         }
         Ok(())
+    }
+
+    /// Leaves out these layers; those that stay attend as they did.
+    pub fn drop_layers(&mut self, dropped: Range<usize>) {
+        let layers = std::mem::take(&mut self.layers).into_iter().enumerate();
+        self.layers = layers.filter(|(index, _)| !dropped.contains(index)).map(|(_, layer)| layer).collect();
+        self.config.layers = self.layers.len();
     }
 
     fn ids(&self, ids: &[u32], batch: i64) -> Result<Tensor, TchError> {

@@ -19,6 +19,7 @@ pub mod surprisal;
 pub mod tokenizer;
 mod weights;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use assay_common::judge::Platform;
@@ -30,7 +31,7 @@ pub use decode::Opening;
 pub use device::{DeviceChoice, DeviceError};
 pub use forced::{Forced, Row, Scored, ScoredPosition, TOP};
 pub use gemma::Config;
-pub use numerics::{Arithmetic, AttentionKernel, Numerics};
+pub use numerics::{Arithmetic, AttentionKernel, CachePrecision, Numerics};
 pub use passes::{Compared, Passes};
 pub use surprisal::Spread;
 pub use tokenizer::Tokenizer;
@@ -207,6 +208,11 @@ impl Model {
     ) -> Result<(), ModelError> {
         let _no_grad = tch::no_grad_guard();
         self.gemma.map_projections(f)
+    }
+
+    /// Leaves out the layers with these indices, for the same purpose.
+    pub fn drop_layers(&mut self, dropped: Range<usize>) {
+        self.gemma.drop_layers(dropped);
     }
 
     /// Calls `visit` with the index and the logits [vocabulary] of every row of `hidden` [rows, hidden].

@@ -23,6 +23,28 @@ pub enum AttentionKernel {
     Explicit,
 }
 
+/// What generation keeps of keys and values; a pass without a cache is the same in all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CachePrecision {
+    /// What was computed.
+    Whole,
+    /// Symmetric integers of 8 bits, one scale for each token and head. No scheme allows it.
+    Int8,
+    /// The same of 4 bits.
+    Int4,
+}
+
+impl CachePrecision {
+    /// The largest integer; none where nothing is quantised.
+    fn largest(self) -> Option<f64> {
+        match self {
+            CachePrecision::Whole => None,
+            CachePrecision::Int8 => Some(127.0),
+            CachePrecision::Int4 => Some(7.0),
+        }
+    }
+}
+
 /// How the numbers of one pass are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Numerics {
@@ -30,6 +52,7 @@ pub struct Numerics {
     pub attention: AttentionKernel,
     /// Whether logits are rounded to bf16, as a bf16 head gives them.
     pub rounds_logits: bool,
+    pub cache: CachePrecision,
 }
 
 impl Numerics {
@@ -39,7 +62,12 @@ impl Numerics {
             NumericScheme::Bf16F32 => (Arithmetic::Bf16F32, false),
             NumericScheme::Bf16 => (Arithmetic::Bf16, true),
         };
-        Numerics { arithmetic, attention: AttentionKernel::Fused, rounds_logits }
+        Numerics {
+            arithmetic,
+            attention: AttentionKernel::Fused,
+            rounds_logits,
+            cache: CachePrecision::Whole,
+        }
     }
 
     /// A validator's reference pass: the exact one where roundings are independent of it; the scheme's own where they
@@ -49,7 +77,7 @@ impl Numerics {
             NumericScheme::Bf16F32 => (Arithmetic::F32, AttentionKernel::Fused),
             NumericScheme::Bf16 => (Arithmetic::Bf16, AttentionKernel::Explicit),
         };
-        Numerics { arithmetic, attention, rounds_logits: false }
+        Numerics { arithmetic, attention, rounds_logits: false, cache: CachePrecision::Whole }
     }
 
     /// A validator's second pass, whose distance from the reference says how sensitive a position is.
@@ -58,7 +86,7 @@ impl Numerics {
             NumericScheme::Bf16F32 => (Arithmetic::Bf16F32, AttentionKernel::Explicit),
             NumericScheme::Bf16 => (Arithmetic::Bf16, AttentionKernel::Fused),
         };
-        Numerics { arithmetic, attention, rounds_logits: false }
+        Numerics { arithmetic, attention, rounds_logits: false, cache: CachePrecision::Whole }
     }
 
     /// Of the residual stream, and of the cache.
@@ -80,6 +108,15 @@ impl Numerics {
             Arithmetic::F32 | Arithmetic::Bf16 => Ok(x),
             Arithmetic::Bf16F32 => round(&x),
         }
+    }
+
+    /// Keys or values […, head_dim] as the cache gives them back.
+    pub fn cached(self, x: Tensor) -> Result<Tensor, TchError> {
+        let Some(largest) = self.cache.largest() else { return Ok(x) };
+        let exact = x.f_to_kind(Kind::Float)?;
+        let scale = exact.f_abs()?.f_amax([-1i64].as_slice(), true)?.f_div_scalar(largest)?;
+        let scale = scale.f_clamp_min(f64::from(f32::MIN_POSITIVE))?;
+        exact.f_div(&scale)?.f_round()?.f_mul(&scale)?.f_to_kind(x.kind())
     }
 
     /// x […, in] · weightᵀ for bf16-valued weights [out, in]: […, out] in [`Numerics::kind`].
@@ -123,5 +160,32 @@ pub fn held(scheme: NumericScheme, device: Device) -> Kind {
     match (scheme, device) {
         (NumericScheme::Bf16F32, Device::Cpu) => Kind::Float,
         _ => Kind::BFloat16,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_quantised_cache_holds_each_token_and_head_to_its_own_largest() {
+        let x = Tensor::from_slice(&[1.0f32, -0.31, 0.004, 0.0, 100.0, 3.0, -50.0, 0.1]).view([2, 4]);
+        let honest = Numerics::executing(NumericScheme::Bf16F32);
+        assert!(honest.cached(x.copy()).unwrap().equal(&x));
+        for (cache, steps) in [(CachePrecision::Int8, 127.0), (CachePrecision::Int4, 7.0)] {
+            let held = Numerics { cache, ..honest }.cached(x.copy()).unwrap();
+            let errors = (&held - &x).abs().amax([-1i64].as_slice(), false);
+            for (row, largest) in [(0, 1.0), (1, 100.0)] {
+                let error = errors.double_value(&[row]);
+                assert!(error > 0.0 && error <= largest / steps / 2.0 * 1.001, "{cache:?}: {error}");
+            }
+            assert_eq!((held.double_value(&[0, 0]), held.double_value(&[1, 0])), (1.0, 100.0));
+        }
+        let zeros = Tensor::zeros([1, 4], (Kind::Float, Device::Cpu));
+        assert!(Numerics { cache: CachePrecision::Int4, ..honest }
+            .cached(zeros.copy())
+            .unwrap()
+            .equal(&zeros));
     }
 }

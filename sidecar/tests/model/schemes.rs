@@ -4,7 +4,7 @@ use assay_common::ids::RunSeed;
 use assay_common::sampler::{sample_full, top_candidates, SamplingParams, MAX_CANDIDATES};
 use assay_common::session::NumericScheme;
 use assay_sidecar::model::surprisal::most_probable;
-use assay_sidecar::model::{Arithmetic, AttentionKernel, Model, Numerics};
+use assay_sidecar::model::{AttentionKernel, Model, Numerics};
 
 use super::{forced, gemma_vector, load, model, openings, prompts};
 
@@ -125,7 +125,7 @@ fn both_attention_kernels_compute_the_same() {
     let model = model();
     let long = &gemma_vector().texts[2].ids;
     // Beyond the sliding window, and over more than one piece of queries.
-    let exact = |attention| Numerics { arithmetic: Arithmetic::F32, attention, rounds_logits: false };
+    let exact = |attention| Numerics { attention, ..super::UNROUNDED };
     let mut fused = Vec::new();
     let text = forced(&long[..500], &long[500..600]);
     model
