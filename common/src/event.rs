@@ -201,7 +201,8 @@ events! {
     /// An accuser may show the proof behind `hash` from the next block until the end of epoch `until`.
     FraudCommitted = "assay_fraud_committed", 1 { accuser: String, hash: Digest, until: Epoch }
     /// A proof was brought: an open epoch is condemned, and slashed at its settlement; one that is settled is slashed now.
-    FraudProven = "assay_fraud_proven", 1 {
+    /// From then on the executor's reputation is 0 and all of its inferences are checked.
+    FraudProven = "assay_fraud_proven", 2 {
         executor: String, epoch: Epoch, batch: BatchId,
         /// Leaf number under the batch's root.
         index: u32,
@@ -212,18 +213,6 @@ events! {
         status_before: String,
         /// open, condemned, paid or forfeited
         status_after: String,
-        /// Bonded.
-        stake_before: Uint128,
-        /// Bonded.
-        stake_after: Uint128,
-        /// Millionths of full trust.
-        reputation_before: u32,
-        /// Millionths of full trust.
-        reputation_after: u32,
-        /// Share of the executor's inferences that is drawn, of 2³².
-        rate_before: u64,
-        /// Share of the executor's inferences that is drawn, of 2³².
-        rate_after: u64,
         slashed: Uint128,
         /// Of `slashed`, what went to the accuser.
         bounty: Uint128,

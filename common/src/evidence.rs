@@ -223,9 +223,12 @@ impl Cusum {
         self.0 .0.into_iter().max().unwrap_or(0)
     }
 
-    /// Whether the evidence suffices to forfeit.
-    pub fn forfeits(self, scheme: &Scheme) -> bool {
-        self.highest() >= scheme.bound
+    /// Whether `audit`, after which these are the counters, brought one of them to the bound, or further above it.
+    ///
+    /// Evidence is carried, and its bound may be lowered meanwhile: what takes from the evidence, or adds nothing, never forfeits.
+    pub fn forfeits(self, scheme: &Scheme, audit: Audit) -> bool {
+        let mut counters = self.0 .0.iter().zip(scheme.step(audit));
+        counters.any(|(counter, step)| step > 0 && *counter >= scheme.bound)
     }
 }
 
@@ -268,8 +271,20 @@ mod tests {
     fn nine_failures_in_a_row_forfeit_and_eight_do_not() {
         let scheme = scheme(10_000, 1_000_000_000);
         let after = |fails| (0..fails).fold(Cusum::default(), |c, _| c.after(&scheme, FAIL));
-        assert!(!after(8).forfeits(&scheme));
-        assert!(after(9).forfeits(&scheme));
+        assert!(!after(8).forfeits(&scheme, FAIL));
+        assert!(after(9).forfeits(&scheme, FAIL));
+    }
+
+    #[test]
+    fn under_a_lowered_bound_carried_evidence_forfeits_only_with_what_adds_to_it() {
+        let (before, lowered) = (scheme(10_000, 1_000_000_000), scheme(10, 1_000));
+        let carried = (0..8).fold(Cusum::default(), |c, _| c.after(&before, FAIL));
+        assert!(carried.highest() >= lowered.bound);
+        let after = |audit| carried.after(&lowered, audit);
+        assert!(after(PASS).highest() >= lowered.bound && !after(PASS).forfeits(&lowered, PASS));
+        let unknown = Audit::Fail { class: 200 };
+        assert!(!after(unknown).forfeits(&lowered, unknown));
+        assert!(after(FAIL).forfeits(&lowered, FAIL));
     }
 
     #[test]
@@ -277,7 +292,7 @@ mod tests {
         let scheme = scheme(10_000, 1_000_000_000);
         let honest = (0..1_000).fold(Cusum::default(), |c, _| c.after(&scheme, PASS));
         let after = (0..9).fold(honest, |c, _| c.after(&scheme, FAIL));
-        assert!(after.forfeits(&scheme));
+        assert!(after.forfeits(&scheme, FAIL));
     }
 
     #[test]

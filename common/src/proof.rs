@@ -3,8 +3,14 @@
 //! A [`FraudProof`] opens one row of a committed artifact and the header above it, never the prompt. An
 //! [`EquivocationProof`] sets a signed receipt against the leaf that was committed to. An honest artifact has no proof.
 
+use borsh::BorshSerialize;
+use cosmwasm_schema::cw_schema::Schemaifier;
 use cosmwasm_schema::cw_serde;
 use cosmwasm_std::HexBinary;
+
+mod bytes;
+
+pub use bytes::BadProof;
 
 use crate::artifact::Artifact;
 use crate::digest::{tagged, Domain};
@@ -82,9 +88,9 @@ pub struct Place {
     pub path: Vec<Digest>,
 }
 
-/// One row of an artifact, opened up to the root of the batch that commits to it.
-#[cw_serde]
-#[derive(Eq)]
+/// One row of an artifact, opened up to the root of the batch that commits to it; in JSON [its bytes](FraudProof::encode).
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, Schemaifier)]
+#[schemaifier(crate = "cosmwasm_schema::cw_schema", type = cosmwasm_schema::cw_schema::NodeType::Binary)]
 pub struct FraudProof {
     pub batch: BatchId,
     /// Leaf number under the batch's root.
@@ -98,7 +104,7 @@ pub struct FraudProof {
     /// The row's number, from 0.
     pub position: u32,
     /// The row's bytes as committed, see [`crate::row`].
-    pub row: HexBinary,
+    pub row: Vec<u8>,
     /// Siblings from the row to the root of the rows' tree, at most [`merkle::MAX_DEPTH`].
     pub row_path: Vec<Digest>,
 }
@@ -140,16 +146,14 @@ impl FraudProof {
             tokens: artifact.tokens_digest(),
             rows: count(artifact),
             position,
-            row: artifact.leaves[at].as_slice().into(),
+            row: artifact.leaves[at].clone(),
             row_path,
         })
     }
 
     /// H("fraud", every field): which proof an accusation is of.
     pub fn digest(&self) -> Digest {
-        let Self { batch, index, batch_path, request, tokens, rows, position, row, row_path } = self;
-        let opened = (request, tokens, rows, position, row.as_slice(), row_path);
-        Digest(tagged("fraud", &(batch, index, batch_path, opened)))
+        Digest(tagged("fraud", self))
     }
 
     /// Hash of the batch's leaf that the row leads up to; `None` where the path to the rows' root has the wrong length.

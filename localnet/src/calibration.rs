@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use assay_common::ids::ModelDigest;
+use assay_common::judge::statistic::STATISTIC_VERSION;
 use assay_common::judge::VERSION;
 use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
@@ -17,7 +18,7 @@ const SHORT: usize = 12;
 /// The cached file for this model and these prompts; made now if there is none.
 pub async fn obtain(parts: &Parts, model: ModelDigest) -> Result<PathBuf> {
     let texts = prompts::for_calibration();
-    let inputs = Sha256::digest(format!("{VERSION}\0{texts}"));
+    let inputs = Sha256::digest(format!("{VERSION}\0{STATISTIC_VERSION}\0{texts}"));
     let (model, inputs) = (model.to_string(), hex::encode(inputs));
     let file = parts.cache.join(format!("calibration-{}-{}.json", &model[..SHORT], &inputs[..SHORT]));
     if file.is_file() {

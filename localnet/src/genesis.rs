@@ -19,19 +19,25 @@ pub struct GenesisBalance {
     pub amount: u128,
 }
 
+/// What the first block holds besides its validators.
+pub struct Opening {
+    pub balances: Vec<GenesisBalance>,
+    /// Codes and contracts, as the wasm module's genesis has them.
+    pub contracts: Option<Value>,
+}
+
 /// Writes the same genesis into every home, one for each of the validators in their order.
-pub async fn write(
-    homes: &[Home<'_>],
-    validators: &[Participant],
-    balances: &[GenesisBalance],
-) -> Result<()> {
+pub async fn write(homes: &[Home<'_>], validators: &[Participant], opening: &Opening) -> Result<()> {
     ensure!(homes.len() == validators.len(), "{} homes for {} validators", homes.len(), validators.len());
     let (first, others) = homes.split_first().context("a chain needs a validator")?;
     for home in homes {
         home.run(&["init", &home.name, "--chain-id", CHAIN_ID, "--default-denom", STAKING_DENOM]).await?;
     }
-    fund(first, balances).await?;
-    edit(&first.genesis(), decide_soon)?;
+    fund(first, &opening.balances).await?;
+    edit(&first.genesis(), |genesis| {
+        deploy(genesis, opening.contracts.as_ref())?;
+        decide_soon(genesis)
+    })?;
     spread(first, others)?;
     let signed = first.path.join("config/gentx");
     std::fs::create_dir(&signed).with_context(|| format!("cannot make {}", signed.display()))?;
@@ -77,6 +83,14 @@ fn decide_soon(genesis: &mut Value) -> Result<()> {
     params["expedited_voting_period"] = seconds(preset::VOTING / 2);
     params["min_deposit"] = coins(preset::DEPOSIT);
     params["expedited_min_deposit"] = coins(2 * preset::DEPOSIT);
+    Ok(())
+}
+
+fn deploy(genesis: &mut Value, contracts: Option<&Value>) -> Result<()> {
+    let wasm = genesis.pointer_mut("/app_state/wasm").context("the genesis has no wasm module")?;
+    for (field, value) in contracts.and_then(Value::as_object).into_iter().flatten() {
+        wasm[field] = value.clone();
+    }
     Ok(())
 }
 

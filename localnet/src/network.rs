@@ -7,7 +7,7 @@ use anyhow::{bail, Result};
 use tokio::time::{sleep, Instant};
 
 use crate::accounts::Participant;
-use crate::genesis::{self, GenesisBalance};
+use crate::genesis::{self, Opening};
 use crate::process::free_ports;
 use crate::wasmd::{Home, Ports, Wasmd};
 
@@ -29,16 +29,16 @@ pub struct Network {
 }
 
 impl Network {
-    /// Makes a chain with these balances and validators under `dir`, and waits until it answers.
+    /// Makes a chain with these validators under `dir`, and waits until it answers.
     pub async fn start(
         binary: &Path,
         dir: &Path,
         validators: &[Participant],
-        balances: &[GenesisBalance],
+        opening: &Opening,
     ) -> Result<Self> {
         let homes: Vec<Home<'_>> =
             (0..validators.len()).map(|number| Home::new(binary, dir, number)).collect();
-        genesis::write(&homes, validators, balances).await?;
+        genesis::write(&homes, validators, opening).await?;
         let free = free_ports(PORTS_OF_ONE * homes.len())?;
         let ports = free.chunks_exact(PORTS_OF_ONE);
         let ports: Vec<Ports> = ports.map(|p| Ports { rpc: p[0], p2p: p[1], grpc: p[2] }).collect();

@@ -38,6 +38,11 @@ impl ChainParts {
             contract: found("ASSAY_CONTRACT_WASM", contract, "scripts/contract builds it")?,
         })
     }
+
+    /// The code that takes over from the version before, built beside the contract.
+    pub fn takeover(&self) -> PathBuf {
+        self.contract.with_file_name("assay_takeover.wasm")
+    }
 }
 
 impl Parts {

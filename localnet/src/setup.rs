@@ -15,6 +15,7 @@ use crate::accounts::{Accounts, Participant, NODES};
 use crate::attack::Cheat;
 use crate::beacon::{now, Beacon};
 use crate::deploy::{self, ModelFile};
+use crate::genesis::Opening;
 use crate::governance::{self, Governance};
 use crate::network::Network;
 use crate::nodes::{Node, Own, Shared};
@@ -58,8 +59,8 @@ pub async fn start(wish: &Wish<'_>, screen: &mut Screen) -> Result<(Net, Vec<Cus
 
     let accounts = Accounts::generate(wish.dir, wish.validators)?;
     let beacon = Beacon::start().await?;
-    let mut network =
-        Network::start(&parts.chain.wasmd, wish.dir, &accounts.validators, &accounts.balances()).await?;
+    let opening = Opening { balances: accounts.balances(), contracts: None };
+    let mut network = Network::start(&parts.chain.wasmd, wish.dir, &accounts.validators, &opening).await?;
     screen.say(&format!("chain: {CHAIN_ID}, validators at {}", network.rpcs(0).join(" ")));
 
     let Contract { chain, governance, clock } = found(parts, &network, &accounts, &beacon).await?;

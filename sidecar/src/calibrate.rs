@@ -15,7 +15,7 @@ use assay_common::session::{prompt_digest, Request};
 
 use crate::engine::Question;
 use crate::executor::answer::answer_with;
-use crate::measure::{measure, probe_deviations, Subject};
+use crate::measure::{measure_with_deviations, Subject};
 use crate::model::{AttentionKernel, Model, Numerics};
 use crate::offline::ModelArgs;
 
@@ -33,9 +33,12 @@ pub struct CalibrateArgs {
     /// Tokens of each answer.
     #[arg(long, default_value_t = 24)]
     max_new: u32,
-    /// Answers generated together, as executors do; each number is run with both attention kernels.
+    /// Answers generated together, as executors do; each number with each kernel is a cell.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 12])]
     batch: Vec<usize>,
+    /// Attention kernels of executors.
+    #[arg(long, value_delimiter = ',', default_value = "fused")]
+    kernel: Vec<Kernel>,
 }
 
 /// Generates, measures, and writes the file; prints what it rests on and its digest.
@@ -50,12 +53,13 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
     ensure!(!args.batch.contains(&0), "--batch must be above 0");
     let mut model = args.model.load()?;
     let questions = questions(&model, &prompts, args.max_new)?;
-    let mut cells = Vec::with_capacity(args.batch.len() * KERNELS.len());
-    for (kernel, name) in KERNELS {
-        let numerics = Numerics { attention: kernel, ..Numerics::executing(model.spec().scheme) };
-        model.execute_as(numerics);
+    let mut cells = Vec::with_capacity(args.batch.len() * args.kernel.len());
+    for kernel in &args.kernel {
+        let attention = kernel.attention();
+        model.execute_as(Numerics { attention, ..Numerics::executing(model.spec().scheme) });
         for batch in &args.batch {
-            let setting = format!("{name} attention, batches of {batch}, {} threads", tch::get_num_threads());
+            let (name, threads) = (kernel.name(), tch::get_num_threads());
+            let setting = format!("{name} attention, batches of {batch}, {threads} threads");
             eprintln!("{} prompts: {setting}", prompts.len());
             cells.push(honest_cell(&model, &questions, *batch, setting)?);
         }
@@ -70,8 +74,28 @@ pub fn run(args: &CalibrateArgs) -> Result<()> {
     Ok(())
 }
 
-const KERNELS: [(AttentionKernel, &str); 2] =
-    [(AttentionKernel::Fused, "fused"), (AttentionKernel::Explicit, "explicit")];
+/// An attention kernel, as the command line and cells name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Kernel {
+    Fused,
+    Explicit,
+}
+
+impl Kernel {
+    fn attention(self) -> AttentionKernel {
+        match self {
+            Kernel::Fused => AttentionKernel::Fused,
+            Kernel::Explicit => AttentionKernel::Explicit,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Kernel::Fused => "fused",
+            Kernel::Explicit => "explicit",
+        }
+    }
+}
 
 /// Its cells, and what the limits are, in lines.
 pub fn summary(calibration: &Calibration) -> String {
@@ -145,11 +169,8 @@ fn honest_answer(
     let seed = DrawSeed(tagged("calibration-probes", &(prompt as u64)));
     let probes = places(&seed, 0, (u32::try_from(rows.len())?, vocabulary), listed);
     let subject = Subject { prompt: question.prompt.clone(), rows, sampling, run_seed, probes };
-    Ok(HonestAnswer {
-        prompt,
-        measurement: measure(model, &subject)?,
-        probe_deviations: probe_deviations(model, &subject)?,
-    })
+    let (measurement, probe_deviations) = measure_with_deviations(model, &subject)?;
+    Ok(HonestAnswer { prompt, measurement, probe_deviations })
 }
 
 /// Writes a calibration's file and returns its digest.

@@ -1,5 +1,7 @@
 //! A juror's two passes along an answer: from tokens and signed numbers to what the judge looks at.
 
+use std::collections::BTreeSet;
+
 use assay_common::ids::RunSeed;
 use assay_common::judge::whitening::{self, whiten, State, WhiteningError};
 use assay_common::judge::{measure_reference, Distribution, Measurement, Referenced};
@@ -7,7 +9,7 @@ use assay_common::probe::ProbePlace;
 use assay_common::row::Row;
 use assay_common::sampler::SamplingParams;
 
-use crate::model::{Compared, Forced, Model, ModelError, Numerics};
+use crate::model::{self, Compared, Forced, Model, ModelError, Passes};
 
 /// One answer to recompute, its rows checked.
 #[derive(Clone, Debug)]
@@ -29,21 +31,60 @@ pub enum MeasureError {
     Whitening { position: u32, positions: usize, source: WhiteningError },
 }
 
+impl Subject {
+    fn tokens(&self) -> Vec<u32> {
+        self.rows.iter().map(|row| row.token.0).collect()
+    }
+
+    fn probe(&self, told: &mut [u16], position: u32, own: Distribution<'_>) {
+        let places = told.iter_mut().zip(&self.probes).filter(|(_, place)| place.position == position);
+        places.for_each(|(value, place)| *value = own.surprisal(place.token));
+    }
+}
+
 /// Runs both passes of the model's scheme along the rows' tokens.
 ///
 /// # Errors
 /// The model's own failures, and numbers that no working model gives.
 pub fn measure(model: &Model, subject: &Subject) -> Result<Measurement, MeasureError> {
-    let tokens: Vec<u32> = subject.rows.iter().map(|row| row.token.0).collect();
-    let forced = Forced { prompt: &subject.prompt, tokens: &tokens, penalties: subject.sampling.penalties };
-    let positions: Vec<u32> = (0u32..).take(tokens.len()).collect();
-    let mut referenced = Vec::with_capacity(tokens.len());
+    let tokens = subject.tokens();
+    measure_along(&passes(model, subject, &tokens)?, subject)
+}
+
+/// As [`measure`], and how far the second pass's surprisals lie from the reference pass's at the probes, in 1/256 bit: how
+/// far apart honest jurors on other machines may be at most.
+///
+/// # Errors
+/// As [`measure`].
+pub fn measure_with_deviations(
+    model: &Model,
+    subject: &Subject,
+) -> Result<(Measurement, Vec<u32>), MeasureError> {
+    let tokens = subject.tokens();
+    let passes = passes(model, subject, &tokens)?;
+    let positions: BTreeSet<u32> = subject.probes.iter().map(|place| place.position).collect();
+    let (mut reference, mut second) = (vec![0u16; subject.probes.len()], vec![0u16; subject.probes.len()]);
+    passes.both(&positions.into_iter().collect::<Vec<_>>(), |first, other| {
+        subject.probe(&mut reference, first.position, distribution(first));
+        subject.probe(&mut second, other.position, distribution(other));
+    })?;
+    let deviations = reference.iter().zip(&second).map(|(own, other)| u32::from(own.abs_diff(*other)));
+    Ok((measure_along(&passes, subject)?, deviations.collect()))
+}
+
+fn passes<'a>(model: &'a Model, subject: &'a Subject, tokens: &'a [u32]) -> Result<Passes<'a>, ModelError> {
+    model.passes(&Forced { prompt: &subject.prompt, tokens, penalties: subject.sampling.penalties })
+}
+
+fn measure_along(passes: &Passes<'_>, subject: &Subject) -> Result<Measurement, MeasureError> {
+    let positions: Vec<u32> = (0u32..).take(subject.rows.len()).collect();
+    let mut referenced = Vec::with_capacity(positions.len());
     let mut probes = vec![0u16; subject.probes.len()];
-    let compared = model.passes(&forced)?.compare(&positions, |own| {
-        let distribution = Distribution { surprisals: own.surprisals, log_probabilities: own.log_probs };
-        probe(&mut probes, &subject.probes, own.position, distribution);
-        let row = &subject.rows[own.position as usize];
-        let found = measure_reference(row, own.position, distribution, &subject.sampling, &subject.run_seed);
+    let compared = passes.compare(&positions, |own| {
+        let (position, own) = (own.position, distribution(own));
+        subject.probe(&mut probes, position, own);
+        let row = &subject.rows[position as usize];
+        let found = measure_reference(row, position, own, &subject.sampling, &subject.run_seed);
         let ids = found.compared.iter().map(|entry| entry.token.0).collect();
         referenced.push(found);
         ids
@@ -51,31 +92,8 @@ pub fn measure(model: &Model, subject: &Subject) -> Result<Measurement, MeasureE
     assemble(referenced, &compared, probes)
 }
 
-/// How far the second pass's surprisals lie from the reference pass's at these places, in 1/256 bit: how far apart honest
-/// jurors on other machines may be at most.
-///
-/// # Errors
-/// The model's own failures.
-pub fn probe_deviations(model: &Model, subject: &Subject) -> Result<Vec<u32>, ModelError> {
-    let tokens: Vec<u32> = subject.rows.iter().map(|row| row.token.0).collect();
-    let forced = Forced { prompt: &subject.prompt, tokens: &tokens, penalties: subject.sampling.penalties };
-    let probed = |numerics| -> Result<Vec<u16>, ModelError> {
-        let mut told = vec![0u16; subject.probes.len()];
-        model.score_with(&forced, numerics, |own| {
-            let distribution = Distribution { surprisals: own.surprisals, log_probabilities: own.log_probs };
-            probe(&mut told, &subject.probes, own.position, distribution);
-        })?;
-        Ok(told)
-    };
-    let (reference, second) = (probed(model.reference())?, probed(Numerics::second(model.spec().scheme))?);
-    let pairs = reference.iter().zip(&second);
-    Ok(pairs.map(|(reference, second)| u32::from(reference.abs_diff(*second))).collect())
-}
-
-fn probe(told: &mut [u16], places: &[ProbePlace], position: u32, own: Distribution<'_>) {
-    for (value, place) in told.iter_mut().zip(places).filter(|(_, place)| place.position == position) {
-        *value = own.surprisal(place.token);
-    }
+fn distribution(row: model::Row<'_>) -> Distribution<'_> {
+    Distribution { surprisals: row.surprisals, log_probabilities: row.log_probs }
 }
 
 /// Whitens every position and puts its parts in their lists.

@@ -9,7 +9,7 @@ use assay_common::proof::{hashes, Finding, FraudProof, Terms, UnknownSampler};
 use assay_common::replay::SamplerVersion;
 use assay_common::session::Request;
 use borsh::{BorshDeserialize, BorshSerialize};
-use cosmwasm_std::{from_json, to_json_vec, HexBinary};
+use cosmwasm_std::{from_json, to_json_vec};
 
 use crate::plain::{self, Shown};
 use crate::{memory, real};
@@ -37,7 +37,11 @@ static COMMITTED: LazyLock<(Artifact, [u8; 32])> = LazyLock::new(|| {
     (artifact, leaf)
 });
 
+/// A proof with what the chain knows; whatever the bytes are, as those of a proof they are read canonically or not at all.
 pub fn check(bytes: &[u8]) {
+    if let Ok(proof) = memory::bounded(bytes.len(), || FraudProof::decode(bytes)) {
+        assert_eq!(proof.encode(), bytes);
+    }
     let Ok(input) = memory::bounded(bytes.len(), || borsh::from_slice::<Input>(bytes)) else { return };
     let proof = FraudProof {
         batch: BatchId(1),
@@ -47,7 +51,7 @@ pub fn check(bytes: &[u8]) {
         tokens: input.tokens,
         rows: input.rows,
         position: input.position,
-        row: HexBinary::from(input.row.as_slice()),
+        row: input.row.clone(),
         row_path: input.row_path.clone(),
     };
     let terms = Terms {
@@ -109,7 +113,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
             tokens: proof.tokens,
             rows: proof.rows,
             position,
-            row: proof.row.to_vec(),
+            row: proof.row,
             row_path: proof.row_path,
             inference: real::INFERENCE,
             sampler: 1,
@@ -124,5 +128,6 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let other_seed = Input { run_seed: RunSeed([4; 32]), ..of(&COMMITTED.0, 1) };
     let longer = Input { max_new: 1, ..opened.clone() };
     let inputs = honest.chain([opened, other_seed, longer]);
-    inputs.map(|input| borsh::to_vec(&input).expect("writing to memory does not fail")).collect()
+    let bytes = inputs.map(|input| borsh::to_vec(&input).expect("writing to memory does not fail"));
+    bytes.chain([real::proof(&COMMITTED.0, 0).encode()]).collect()
 }

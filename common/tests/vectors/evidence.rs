@@ -62,7 +62,7 @@ impl Given for Audited {
         };
         let audits = self.outcomes.iter().map(audit);
         let cusum = audits.fold(Cusum::default(), |cusum, audit| cusum.after(&scheme, audit));
-        Counted { bound: scheme.bound, counters: cusum.0 .0, forfeits: cusum.forfeits(&scheme) }
+        Counted { bound: scheme.bound, counters: cusum.0 .0, forfeits: cusum.highest() >= scheme.bound }
     }
 }
 

@@ -163,6 +163,6 @@ impl Given for Attendance {
         let scheme = attendance::scheme(&JuryParams { honest_miss_ppm, false_bench_one_in, ..local().jury });
         let audits = self.attended.iter().map(|attended| if *attended { ATTENDED } else { MISSED });
         let cusum = audits.fold(Cusum::default(), |cusum, audit| cusum.after(&scheme, audit));
-        Counted { bound: scheme.bound, counters: cusum.0 .0, forfeits: cusum.forfeits(&scheme) }
+        Counted { bound: scheme.bound, counters: cusum.0 .0, forfeits: cusum.highest() >= scheme.bound }
     }
 }

@@ -80,7 +80,7 @@ impl Fraud {
             tokens: self.tokens,
             rows: self.rows,
             position: self.position,
-            row: HexBinary::from(self.row.0.as_slice()),
+            row: self.row.0.clone(),
             row_path: self.row_path.clone(),
         }
     }

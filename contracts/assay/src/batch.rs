@@ -13,8 +13,8 @@ use crate::epoch::Book;
 use crate::error::ContractError;
 use crate::pools::{self, Pools};
 use crate::state::{
-    Batch, ExecutorEpoch, NodeNumber, Session, BATCHES, BEACONS, EPOCH_BATCHES, LAST_BATCH, NODES, POOLS,
-    SESSIONS, UNDRAWN, UNSETTLED,
+    Batch, ExecutorEpoch, Model, NodeNumber, Session, BATCHES, BEACONS, EPOCH_BATCHES, LAST_BATCH, NODES,
+    POOLS, SESSIONS, UNDRAWN, UNSETTLED,
 };
 use crate::tx::Tx;
 use crate::{model, node, pause, session, table};
@@ -70,13 +70,13 @@ pub fn commit(
         return Err(ContractError::DrawKnown { window });
     }
     let mut node = node::serving(storage, &tx.sender, &model)?;
-    let reference_fee = model::load(storage, &model)?.reference_fee;
+    let Model { spec, reference_fee, .. } = model::load(storage, &model)?;
     let needed = params.min_stake(reference_fee);
     if node.stake < needed {
         return Err(ContractError::StakeTooLow { stake: node.stake, needed });
     }
     check_others(storage, tx, (&model, node.number))?;
-    let rate_now = node.reputation.rate_q32(&params.reputation);
+    let rate_now = node::reputation(storage, &tx.sender, &node)?.rate_q32(&params.reputation);
     let mut book = Book::new(tx.sender.clone());
     let claimant = Claimant { tx, model: &model, rate_now };
     let claimed = claim_all(storage, api, &claimant, &claims, &mut book)?;
@@ -93,6 +93,7 @@ pub fn commit(
         window,
         epoch,
         rate_q32,
+        vocabulary: spec.vocabulary,
         sampler: SamplerVersion::CURRENT,
         accusable: accusable(storage, tx, window)?,
         fees: claimed.fees,
@@ -134,7 +135,7 @@ fn check_others(
     tx: &Tx,
     (model, executor): (&ModelDigest, NodeNumber),
 ) -> Result<(), ContractError> {
-    let others = table::in_force(storage, model, tx.time.epoch)?.others(executor);
+    let others = table::others(storage, model, tx.time.epoch, executor)?;
     let needed = tx.config.params.jury.min_others_to_commit;
     if others < needed {
         return Err(ContractError::TooFewOthers { model: *model, others, needed });

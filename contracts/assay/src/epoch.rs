@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use assay_common::ids::{BatchId, Epoch, Window};
 use assay_common::msg::{EpochStatus, Tallies};
-use cosmwasm_std::{Addr, Storage, Uint128};
+use cosmwasm_std::{Addr, Order, Storage, Uint128};
 
 use crate::error::ContractError;
-use crate::state::{Cursor, ExecutorEpoch, EPOCHS};
+use crate::state::{Cursor, ExecutorEpoch, ACCUSATIONS, EPOCHS};
 
 impl ExecutorEpoch {
     /// The account that an executor's first batch of an epoch opens.
@@ -61,6 +61,27 @@ pub fn load(storage: &dyn Storage, executor: &Addr, epoch: Epoch) -> Result<Exec
     EPOCHS
         .may_load(storage, (executor, epoch.0))?
         .ok_or_else(|| ContractError::UnknownEpoch { executor: executor.to_string(), epoch })
+}
+
+/// How an account stands: an open one is condemned from the moment in which a proof is brought.
+pub fn status(
+    storage: &dyn Storage,
+    (executor, epoch): (&Addr, Epoch),
+    account: &ExecutorEpoch,
+) -> EpochStatus {
+    match account.status {
+        EpochStatus::Open if ACCUSATIONS.has(storage, (executor, epoch.0)) => EpochStatus::Condemned,
+        status => status,
+    }
+}
+
+/// Whether an account of the executor is condemned and not settled.
+///
+/// # Errors
+/// Storage cannot be read.
+pub fn is_accused(storage: &dyn Storage, executor: &Addr) -> Result<bool, ContractError> {
+    let accused = ACCUSATIONS.prefix(executor).keys(storage, None, None, Order::Ascending).next();
+    Ok(accused.transpose()?.is_some())
 }
 
 /// The accounts of one executor that a message touches: each is read once and written once.

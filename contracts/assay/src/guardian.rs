@@ -6,9 +6,9 @@ use cosmwasm_std::{Api, Response, Storage, Uint128};
 
 use crate::error::ContractError;
 use crate::state::{Model, NodeNumber, MODELS};
-use crate::table::{self, StakeTable};
+use crate::table::tree::Tree;
 use crate::tx::Tx;
-use crate::{model, node};
+use crate::{model, node, table};
 
 /// Guardians of one model: each is read whenever the model's table changes.
 const MAX_GUARDIANS: usize = 16;
@@ -29,14 +29,14 @@ pub fn set(
     known.guardians = after;
     MODELS.save(storage, digest.0, &known)?;
     let from_epoch = tx.time.next_table();
-    table::change(storage, tx, &digest, |storage, mut table| {
-        // Who is a guardian no more sits by its stake, like everybody.
-        for number in before.iter().filter(|number| !known.guardians.contains(number)) {
-            let weight = weight(storage, tx, &known, *number)?;
-            table = table.with(&digest, *number, weight)?;
-        }
-        seat(storage, tx, &known, table, None).map(Some)
-    })?;
+    let mut tree = Tree::in_force(storage, &digest, from_epoch)?;
+    // Who is a guardian no more sits by its stake, like everybody.
+    for number in before.iter().filter(|number| !known.guardians.contains(number)) {
+        let weight = weight(storage, tx, &known, *number)?;
+        tree.set(storage, *number, weight)?;
+    }
+    seat(storage, tx, &known, &mut tree, None)?;
+    table::store(storage, tx, &digest, tree)?;
     Ok(Response::new().add_event(Event::GuardiansSet {
         model: digest,
         before: addresses(storage, &before)?.join(","),
@@ -73,8 +73,8 @@ pub fn addresses(storage: &dyn Storage, numbers: &[NodeNumber]) -> Result<Vec<St
     numbers.iter().map(|number| Ok(node::address(storage, *number)?.into_string())).collect()
 }
 
-/// The table with the model's guardians in it, until each of the others has as many of them besides itself as a jury
-/// needs to take its stake.
+/// Puts the model's guardians into the table, until each of the others has as many of them besides itself as a jury needs to
+/// take its stake; then takes them out.
 ///
 /// `changed` is in the table already, with a stake that is not stored yet.
 ///
@@ -84,21 +84,23 @@ pub fn seat(
     storage: &dyn Storage,
     tx: &Tx,
     model: &Model,
-    mut table: StakeTable,
+    tree: &mut Tree,
     changed: Option<NodeNumber>,
-) -> Result<StakeTable, ContractError> {
-    let digest = model.spec.digest();
-    let others = table.0.iter().filter(|place| !model.guardians.contains(&place.node)).count();
-    let enough = u32::try_from(others).unwrap_or(u32::MAX) > tx.config.params.jury.min_others_to_slash;
+) -> Result<(), ContractError> {
+    let mut others = tree.nodes();
+    for guardian in &model.guardians {
+        others = others.saturating_sub(u32::from(tree.has(storage, *guardian)?));
+    }
+    let enough = others > tx.config.params.jury.min_others_to_slash;
     for guardian in &model.guardians {
         if enough {
-            table = table.with(&digest, *guardian, Uint128::zero())?;
+            tree.set(storage, *guardian, Uint128::zero())?;
         } else if changed != Some(*guardian) {
             let weight = weight(storage, tx, model, *guardian)?;
-            table = table.with(&digest, *guardian, weight)?;
+            tree.set(storage, *guardian, weight)?;
         }
     }
-    Ok(table)
+    Ok(())
 }
 
 /// What a node of this number sits by on the model's juries; nothing, if it does not serve the model any more.

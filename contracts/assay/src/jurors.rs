@@ -53,7 +53,7 @@ impl Jurors {
             for attended in record.attended {
                 let audit = if attended { ATTENDED } else { MISSED };
                 juror.attendance = juror.attendance.after(&scheme, audit);
-                if juror.attendance.forfeits(&scheme) {
+                if juror.attendance.forfeits(&scheme, audit) {
                     juror.attendance = Cusum::default();
                     benched = true;
                 }

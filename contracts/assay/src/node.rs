@@ -11,7 +11,7 @@ use crate::error::ContractError;
 use crate::state::{Model, Node, NodeNumber, NODES, NODE_COUNT, NUMBERS, POOLS};
 use crate::table::{self, Entry};
 use crate::tx::Tx;
-use crate::{model, pools};
+use crate::{epoch, model, pools};
 
 /// Models that one node may serve: each has a stake table that registration rewrites.
 pub const MAX_MODELS_PER_NODE: usize = 16;
@@ -227,6 +227,15 @@ pub fn load(storage: &dyn Storage, address: &Addr) -> Result<Node, ContractError
     NODES
         .may_load(storage, address)?
         .ok_or_else(|| ContractError::NotRegistered { address: address.to_string() })
+}
+
+/// What a node is trusted: nothing from a proof against it on; the settlement, which forfeits the epoch, then writes it down.
+///
+/// # Errors
+/// Storage cannot be read.
+pub fn reputation(storage: &dyn Storage, address: &Addr, node: &Node) -> Result<Reputation, ContractError> {
+    let accused = epoch::is_accused(storage, address)?;
+    Ok(if accused { Reputation::default() } else { node.reputation })
 }
 
 /// The node, if it serves this model.

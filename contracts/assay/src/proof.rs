@@ -8,7 +8,6 @@ use assay_common::event::Event;
 use assay_common::ids::{BatchId, Digest, Epoch, InferenceId};
 use assay_common::merkle;
 use assay_common::msg::EpochStatus;
-use assay_common::params::Params;
 use assay_common::proof::{accusation, hashes, EquivocationProof, Finding, FraudProof, Terms};
 use assay_common::reputation::Reputation;
 use assay_common::session::{inference_id, run_seed};
@@ -17,10 +16,10 @@ use ripemd::{Digest as _, Ripemd160};
 
 use crate::error::ContractError;
 use crate::state::{
-    Accusation, Batch, ExecutorEpoch, Node, Session, EPOCHS, FRAUD_COMMITMENTS, NODES, POOLS,
+    Accusation, Batch, ExecutorEpoch, Session, ACCUSATIONS, EPOCHS, FRAUD_COMMITMENTS, NODES, POOLS,
 };
 use crate::tx::Tx;
-use crate::{batch, epoch, model, node, pause, session, slash, stake, sweep};
+use crate::{batch, epoch, node, pause, session, slash, stake, sweep};
 
 /// The inference that a proof is about, as the chain knows it.
 struct Accused {
@@ -88,7 +87,7 @@ pub fn fraud(
     let terms = Terms {
         sampler: accused.batch.sampler,
         model: accused.batch.model,
-        vocabulary: model::load(storage, &accused.batch.model)?.spec.vocabulary,
+        vocabulary: accused.batch.vocabulary,
         max_new: accused.session.max_new,
         run_seed: run_seed(&accused.session.user_seed, &accused.inference),
     };
@@ -209,67 +208,58 @@ fn condemn(
     accusation: Accusation,
 ) -> Result<Response, ContractError> {
     let (executor, number) = (&batch.executor, batch.epoch);
-    let params = tx.config.params_of(storage, number)?;
     let mut account = epoch::load(storage, executor, number)?;
-    if account.accusation.is_some() || !account.slashed.is_zero() {
+    let before = epoch::status(storage, (executor, number), &account);
+    if before == EpochStatus::Condemned || account.accusation.is_some() || !account.slashed.is_zero() {
         return Err(ContractError::EpochSlashed { executor: executor.to_string(), epoch: number });
     }
-    let mut node = node::load(storage, executor)?;
-    let before = (account.status, node.stake, node.reputation);
-    let stakes = (node.stake, node.unbonding_total()?);
-    account.accusation = Some(accusation.clone());
-    node.reputation = Reputation::default();
-    let burned = match account.status {
-        EpochStatus::Open | EpochStatus::Condemned => {
-            account.status = EpochStatus::Condemned;
-            Uint128::zero()
-        }
-        EpochStatus::Paid | EpochStatus::Forfeited => {
-            punish(storage, (tx, &params), executor, &mut account, &mut node)?
-        }
+    let accused = accusation.clone();
+    let (response, after, burned) = if before.is_settled() {
+        account.accusation = Some(accusation);
+        let (response, burned) = punish(storage, tx, (executor, number), &mut account)?;
+        (response, before, burned)
+    } else {
+        ACCUSATIONS.save(storage, (executor, number.0), &accusation)?;
+        (Response::new(), EpochStatus::Condemned, Uint128::zero())
     };
-    EPOCHS.save(storage, (executor, number.0), &account)?;
-    NODES.save(storage, executor, &node)?;
-    let event = Event::FraudProven {
+    Ok(response.add_event(Event::FraudProven {
         executor: executor.to_string(),
         epoch: number,
-        batch: accusation.batch,
-        index: accusation.index,
-        finding: accusation.finding.to_string(),
-        accuser: accusation.accuser.into_string(),
-        status_before: before.0.to_string(),
-        status_after: account.status.to_string(),
-        stake_before: before.1,
-        stake_after: node.stake,
-        reputation_before: before.2 .0,
-        reputation_after: node.reputation.0,
-        rate_before: before.2.rate_q32(&tx.config.params.reputation),
-        rate_after: node.reputation.rate_q32(&tx.config.params.reputation),
+        batch: accused.batch,
+        index: accused.index,
+        finding: accused.finding.to_string(),
+        accuser: accused.accuser.into_string(),
+        status_before: before.to_string(),
+        status_after: after.to_string(),
         slashed: account.slashed,
         bounty: account.bounty,
         burned,
-    };
-    let slash = stake::slashed(executor, number, account.slashed, stakes, &node)?;
-    let response = slash::burn(Response::new(), burned, &tx.config.params.denom);
-    Ok(response.add_events(slash).add_event(event))
+    }))
 }
 
-/// Slashes for an epoch whose money has gone already; returns what is burned.
+/// Slashes for an epoch whose money has gone already, and takes the reputation; returns what is burned.
 fn punish(
     storage: &mut dyn Storage,
-    (tx, params): (&Tx, &Params),
-    executor: &Addr,
+    tx: &Tx,
+    (executor, number): (&Addr, Epoch),
     account: &mut ExecutorEpoch,
-    node: &mut Node,
-) -> Result<Uint128, ContractError> {
-    let slashed = slash::take(storage, (tx, params), node)?;
+) -> Result<(Response, Uint128), ContractError> {
+    let params = tx.config.params_of(storage, number)?;
+    let mut node = node::load(storage, executor)?;
+    let stakes = (node.stake, node.unbonding_total()?);
+    node.reputation = Reputation::default();
+    let slashed = slash::take(storage, (tx, &params), &mut node)?;
     let accusation = account.accusation.as_ref();
-    let bounty = slash::bounty(params, slashed, executor, accusation)?;
+    let bounty = slash::bounty(&params, slashed, executor, accusation)?;
     let division = slash::divide(slashed, Uint128::zero(), Uint128::zero(), bounty)?;
     let mut held = POOLS.load(storage)?;
     slash::pay(storage, &mut held, &division, accusation)?;
     POOLS.save(storage, &held)?;
     account.slashed = slashed;
     account.bounty = division.bounty;
-    Ok(division.burned)
+    EPOCHS.save(storage, (executor, number.0), account)?;
+    NODES.save(storage, executor, &node)?;
+    let slash = stake::slashed(executor, number, slashed, stakes, &node)?;
+    let response = slash::burn(Response::new(), division.burned, &tx.config.params.denom);
+    Ok((response.add_events(slash), division.burned))
 }

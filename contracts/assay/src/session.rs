@@ -53,6 +53,7 @@ pub fn open(
     if node.stake < needed {
         return Err(ContractError::StakeTooLow { stake: node.stake, needed });
     }
+    let mark = node::reputation(storage, &executor, &node)?.rate_q32(&tx.config.params.reputation);
     let id = SessionId(LAST_SESSION.may_load(storage)?.unwrap_or(0)).next();
     LAST_SESSION.save(storage, &id.0)?;
     let Terms { model, user_seed, session_key, fee, max_prompt, max_new, expires } = terms;
@@ -70,7 +71,7 @@ pub fn open(
         status: SessionStatus::Open,
         escrow: tx.funds,
         nonce: Nonce(0),
-        mark: node.reputation.rate_q32(&tx.config.params.reputation),
+        mark,
         slots: Vec::new(),
     };
     SESSIONS.save(storage, id.0, &session)?;

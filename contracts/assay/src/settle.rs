@@ -13,7 +13,7 @@ use cw_storage_plus::Bound;
 use crate::error::ContractError;
 use crate::pools;
 use crate::state::{
-    Batch, Closed, Cursor, ExecutorEpoch, Node, EPOCHS, EPOCH_BATCHES, NODES, POOLS, UNSETTLED,
+    Batch, Closed, Cursor, ExecutorEpoch, Node, ACCUSATIONS, EPOCHS, EPOCH_BATCHES, NODES, POOLS, UNSETTLED,
 };
 use crate::tx::Tx;
 use crate::{batch, draw, epoch, model, node, slash, stake, sweep, tally};
@@ -50,12 +50,13 @@ pub fn settle(
     draw::check_limit(limit, tx.config.params.limits.settle_page)?;
     let mut account = check_order(storage, tx, executor, number)?;
     let mut node = node::load(storage, executor)?;
-    let (cusum, reputation) = (node.cusum, node.reputation);
+    let (cusum, reputation) = (node.cusum, node::reputation(storage, executor, &node)?);
     let stakes = (node.stake, node.unbonding_total()?);
     let params = tx.config.params_of(storage, number)?;
-    let fold = match account.status {
-        EpochStatus::Condemned => Fold { cusum, folded: 0, end: End::Proven },
-        _ => fold(storage, (executor, number), &mut account, (cusum, &params.evidence), limit)?,
+    account.accusation = ACCUSATIONS.may_load(storage, (executor, number.0))?;
+    let fold = match account.accusation {
+        Some(_) => Fold { cusum, folded: 0, end: End::Proven },
+        None => fold(storage, (executor, number), &mut account, (cusum, &params.evidence), limit)?,
     };
     node.cusum = fold.cusum;
     let burned = match fold.end {
@@ -71,15 +72,17 @@ pub fn settle(
             let may_slash = slash::jury_may(storage, &params, &batch, node.number)?;
             forfeit(storage, (tx, &params), (executor, may_slash), &mut account, &mut node)?
         }
-        End::Proven => forfeit(storage, (tx, &params), (executor, true), &mut account, &mut node)?,
+        End::Proven => {
+            ACCUSATIONS.remove(storage, (executor, number.0));
+            forfeit(storage, (tx, &params), (executor, true), &mut account, &mut node)?
+        }
     };
     if account.status.is_settled() {
-        UNSETTLED.remove(storage, (number.0, executor));
-        let item = sweep::Item::Account { executor: executor.clone(), epoch: number };
-        sweep::schedule(storage, sweep::kept_until(&params, number), &item)?;
+        leave(storage, &params, executor, number)?;
     }
     EPOCHS.save(storage, (executor, number.0), &account)?;
     NODES.save(storage, executor, &node)?;
+    let trusted = node::reputation(storage, executor, &node)?;
     let slash = stake::slashed(executor, number, account.slashed, stakes, &node)?;
     let response = slash::burn(Response::new(), burned, &params.denom).add_events(slash);
     Ok(response.add_event(Event::Settled {
@@ -95,10 +98,22 @@ pub fn settle(
         slashed: account.slashed,
         bounty: account.bounty,
         reputation_before: reputation.0,
-        reputation_after: node.reputation.0,
+        reputation_after: trusted.0,
         rate_before: reputation.rate_q32(&tx.config.params.reputation),
-        rate_after: node.reputation.rate_q32(&tx.config.params.reputation),
+        rate_after: trusted.rate_q32(&tx.config.params.reputation),
     }))
+}
+
+/// Takes a settled account out of what waits for a settlement.
+fn leave(
+    storage: &mut dyn Storage,
+    params: &Params,
+    executor: &Addr,
+    number: Epoch,
+) -> Result<(), ContractError> {
+    UNSETTLED.remove(storage, (number.0, executor));
+    let item = sweep::Item::Account { executor: executor.clone(), epoch: number };
+    sweep::schedule(storage, sweep::kept_until(params, number), &item)
 }
 
 /// The account, if it is its turn.
@@ -164,9 +179,9 @@ fn fold(
         account.cursor.draw = draw.saturating_add(1);
         if let Some(audit) = audit(closed) {
             cusum = cusum.after(&scheme, audit);
-        }
-        if cusum.forfeits(&scheme) {
-            return Ok(Fold { cusum, folded, end: End::Condemned(Box::new(current)) });
+            if cusum.forfeits(&scheme, audit) {
+                return Ok(Fold { cusum, folded, end: End::Condemned(Box::new(current)) });
+            }
         }
     }
 }
@@ -213,7 +228,7 @@ pub fn is_due(storage: &dyn Storage, executor: &Addr, number: Epoch) -> Result<b
     if open_before(storage, executor, &account)?.is_some() {
         return Ok(false);
     }
-    if account.status == EpochStatus::Condemned {
+    if epoch::status(storage, (executor, number), &account) == EpochStatus::Condemned {
         return Ok(true);
     }
     let mut at = account.cursor;

@@ -90,7 +90,7 @@ pub fn jury_may(
     condemned: &Batch,
     executor: NodeNumber,
 ) -> Result<bool, ContractError> {
-    let others = table::in_force(storage, &condemned.model, condemned.epoch)?.others(executor);
+    let others = table::others(storage, &condemned.model, condemned.epoch, executor)?;
     Ok(others >= params.jury.min_others_to_slash)
 }
 

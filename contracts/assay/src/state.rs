@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::packed::{Packed, PackedItem};
 use crate::pause::Pause;
 use crate::pools::Pools;
-use crate::table::StakeTable;
+use crate::table::tree::{Leaf, Root};
 use crate::versions::{Version, Versions};
 
 /// Who governs what: [`crate::tx::Config`] is what follows from it at a time.
@@ -117,6 +117,8 @@ pub struct Batch {
     pub window: Window,
     pub epoch: Epoch,
     pub rate_q32: u64,
+    /// Of the model, for whoever replays a row: the model's record is long.
+    pub vocabulary: u32,
     pub sampler: SamplerVersion,
     /// The last second in which it can be accused, by the clock of [`crate::pause::running`].
     pub accusable: u64,
@@ -212,7 +214,7 @@ pub struct Cursor {
     pub draw: u32,
 }
 
-/// The proof that condemned an executor's epoch.
+/// The proof that condemns an executor's epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Accusation {
     pub accuser: Addr,
@@ -223,6 +225,7 @@ pub struct Accusation {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExecutorEpoch {
+    /// Open, paid or forfeited; whether an open one is condemned is not written here, see [`crate::epoch::status`].
     pub status: EpochStatus,
     /// The executor's epoch before this one; it settles first.
     pub previous: Option<Epoch>,
@@ -247,6 +250,7 @@ pub struct ExecutorEpoch {
     pub slashed: Uint128,
     /// Of `slashed`, what went to the accuser.
     pub bounty: Uint128,
+    /// The proof that was brought, once it has taken stake; until then it is one of [`ACCUSATIONS`].
     pub accusation: Option<Accusation>,
     /// Fees of sessions that have not taken their refund, and what is left for them.
     pub refund_fees_left: Uint128,
@@ -276,7 +280,9 @@ pub const NODES: Packed<&Addr, Node> = Packed::new("node");
 /// Maps a node's number to its address.
 pub const NUMBERS: Packed<u32, Addr> = Packed::new("number");
 /// Maps (model, epoch) to the stake table that is in force from that epoch until the next stored one.
-pub const TABLES: Packed<(&[u8], u64), StakeTable> = Packed::new("table");
+pub const TABLES: Packed<(&[u8], u64), Root> = Packed::new("table");
+/// Maps (model, first node, epoch) to the part of a stake table from that node on, as it was written for that epoch's.
+pub const TABLE_LEAVES: Packed<(&[u8], u32, u64), Leaf> = Packed::new("leaf");
 /// Maps a session's id to the session.
 pub const SESSIONS: Packed<u64, Session> = Packed::new("session");
 /// Maps a batch's id to the batch.
@@ -293,6 +299,9 @@ pub const ASSIGNMENTS: Packed<((u32, u64), u32), Vec<SampleKey>> = Packed::new("
 pub const COMMITMENTS: Packed<(u32, u64, u32), PageCommitment> = Packed::new("c");
 /// Maps (executor, epoch) to the executor's account of that epoch.
 pub const EPOCHS: Packed<(&Addr, u64), ExecutorEpoch> = Packed::new("epoch");
+/// Maps (executor, epoch) to the proof that condemns that account, from the proof to the settlement: an accuser pays for each
+/// byte, so neither the account nor the node is written again for it.
+pub const ACCUSATIONS: Packed<(&Addr, u64), Accusation> = Packed::new("f");
 /// Holds ((executor, epoch), batch) for each batch: the order of the evidence.
 pub const EPOCH_BATCHES: Packed<((&Addr, u64), u64), bool> = Packed::new("epoch_batch");
 /// Maps (epoch, accuser, hash of a proof) to the block in which the accuser committed to it.

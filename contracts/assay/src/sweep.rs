@@ -17,8 +17,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::ContractError;
 use crate::state::{
     Batch, Sample, AGENDA, ASSIGNMENTS, BATCHES, BEACONS, COMMITMENTS, EPOCHS, EPOCH_BATCHES,
-    FRAUD_COMMITMENTS, SAMPLES, SEATS, SESSIONS, TABLES, UNDRAWN, UNSETTLED, UNTALLIED,
+    FRAUD_COMMITMENTS, SAMPLES, SEATS, SESSIONS, UNDRAWN, UNSETTLED, UNTALLIED,
 };
+use crate::table::tree;
 use crate::tx::{Time, Tx};
 use crate::{close, draw, packed, pause};
 
@@ -241,7 +242,7 @@ fn look_at(
             if oldest_batch(storage)?.is_some_and(|(_, batch)| batch.epoch < *until) {
                 return Ok(Some(next));
             }
-            TABLES.remove(storage, (&model.0, from.0));
+            tree::remove(storage, model, *from)?;
             Ok(None)
         }
     }

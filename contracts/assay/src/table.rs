@@ -1,27 +1,27 @@
 //! Stake tables: who may sit on the juries of a model, and with which weight.
 
+pub mod tree;
+
 use assay_common::ids::{Epoch, ModelDigest};
-use assay_common::params::MAX_NODES_PER_MODEL;
-use cosmwasm_std::{Order, Storage, Uint128};
-use cw_storage_plus::Bound;
-use serde::{Deserialize, Serialize};
+use cosmwasm_std::{Storage, Uint128};
 
 use crate::error::ContractError;
-use crate::state::{NodeNumber, TABLES};
+use crate::state::NodeNumber;
 use crate::sweep::{self, Item};
 use crate::tx::Tx;
 use crate::{guardian, model};
+use tree::Tree;
 
-/// One eligible node; at most 16 bytes in storage for up to 16,384 nodes and stakes below 2⁹⁸, since each draw reads them all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// One eligible node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     pub node: NodeNumber,
     /// Sum of the stakes up to and including this node; strictly rising.
     pub cumulative: u128,
 }
 
-/// The eligible nodes of one model, in the order of their numbers, at most [`MAX_NODES_PER_MODEL`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The eligible nodes of one model, in the order of their numbers, at most [`assay_common::params::MAX_NODES_PER_MODEL`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StakeTable(pub Vec<Place>);
 
 impl StakeTable {
@@ -30,42 +30,9 @@ impl StakeTable {
         self.0.binary_search_by_key(&node, |place| place.node).ok()
     }
 
-    /// How many eligible nodes there are besides `executor`.
-    pub fn others(&self, executor: NodeNumber) -> u32 {
-        let others = self.0.len().saturating_sub(usize::from(self.place(executor).is_some()));
-        u32::try_from(others).unwrap_or(u32::MAX)
-    }
-
     /// The cumulative stakes, as [`assay_common::draw::jury`] takes them.
     pub fn cumulative(&self) -> Vec<u128> {
         self.0.iter().map(|place| place.cumulative).collect()
-    }
-
-    /// The table with this node at this stake; at zero it is not in it.
-    ///
-    /// # Errors
-    /// The table is full, or the stakes add up to more than u128 holds.
-    pub fn with(self, model: &ModelDigest, node: NodeNumber, stake: Uint128) -> Result<Self, ContractError> {
-        let mut stakes: Vec<(NodeNumber, u128)> = self.stakes().filter(|(other, _)| *other != node).collect();
-        if !stake.is_zero() {
-            let at = stakes.partition_point(|(other, _)| *other < node);
-            stakes.insert(at, (node, stake.u128()));
-        }
-        if stakes.len() > MAX_NODES_PER_MODEL {
-            return Err(ContractError::ModelFull { model: *model, most: MAX_NODES_PER_MODEL });
-        }
-        let mut places = Vec::with_capacity(stakes.len());
-        let mut cumulative = Uint128::zero();
-        for (node, stake) in stakes {
-            cumulative = cumulative.checked_add(Uint128::new(stake))?;
-            places.push(Place { node, cumulative: cumulative.u128() });
-        }
-        Ok(Self(places))
-    }
-
-    fn stakes(&self) -> impl Iterator<Item = (NodeNumber, u128)> + '_ {
-        let before = std::iter::once(0).chain(self.0.iter().map(|place| place.cumulative));
-        self.0.iter().zip(before).map(|(place, before)| (place.node, place.cumulative.saturating_sub(before)))
     }
 }
 
@@ -78,18 +45,22 @@ pub fn in_force(
     model: &ModelDigest,
     epoch: Epoch,
 ) -> Result<StakeTable, ContractError> {
-    Ok(latest(storage, model, epoch)?.map(|(_, table)| table).unwrap_or_default())
+    Tree::in_force(storage, model, epoch)?.table(storage)
 }
 
-/// The table that is in force in an epoch, with the epoch from which on it is.
-fn latest(
+/// How many nodes besides `executor` are in the table of an epoch.
+///
+/// # Errors
+/// Storage cannot be read.
+pub fn others(
     storage: &dyn Storage,
     model: &ModelDigest,
     epoch: Epoch,
-) -> Result<Option<(Epoch, StakeTable)>, ContractError> {
-    let end = Some(Bound::inclusive(epoch.0));
-    let mut tables = TABLES.prefix(&model.0).range(storage, None, end, Order::Descending);
-    Ok(tables.next().transpose()?.map(|(from, table)| (Epoch(from), table)))
+    executor: NodeNumber,
+) -> Result<u32, ContractError> {
+    let mut tree = Tree::in_force(storage, model, epoch)?;
+    let itself = u32::from(tree.has(storage, executor)?);
+    Ok(tree.nodes().saturating_sub(itself))
 }
 
 /// Whether a node that is not in a table may come into it.
@@ -111,30 +82,27 @@ pub fn set(
     (node, stake): (NodeNumber, Uint128),
     entry: Entry,
 ) -> Result<(), ContractError> {
-    let model = model::load(storage, digest)?;
-    change(storage, tx, digest, |storage, table| {
-        if entry == Entry::Closed && table.place(node).is_none() {
-            return Ok(None);
-        }
-        let table = table.with(digest, node, stake)?;
-        guardian::seat(storage, tx, &model, table, Some(node)).map(Some)
-    })
+    let mut tree = Tree::in_force(storage, digest, tx.time.next_table())?;
+    if entry == Entry::Closed && !tree.has(storage, node)? {
+        return Ok(());
+    }
+    tree.set(storage, node, stake)?;
+    guardian::seat(storage, tx, &model::load(storage, digest)?, &mut tree, Some(node))?;
+    store(storage, tx, digest, tree)
 }
 
-/// Stores what `to` makes of the model's next table, if it makes anything; the one before is of use to earlier epochs only.
+/// Stores the model's next table; the one that it was made of is of use to earlier epochs only.
 ///
 /// # Errors
-/// Those of `to`.
-pub fn change(
+/// Storage cannot be written.
+pub fn store(
     storage: &mut dyn Storage,
     tx: &Tx,
     model: &ModelDigest,
-    to: impl FnOnce(&dyn Storage, StakeTable) -> Result<Option<StakeTable>, ContractError>,
+    tree: Tree,
 ) -> Result<(), ContractError> {
-    let epoch = tx.time.next_table();
-    let (before, table) = latest(storage, model, epoch)?.unzip();
-    let Some(table) = to(storage, table.unwrap_or_default())? else { return Ok(()) };
-    TABLES.save(storage, (&model.0, epoch.0), &table)?;
+    let (epoch, before) = (tx.time.next_table(), tree.origin());
+    tree.save(storage, epoch)?;
     match before.filter(|before| *before < epoch) {
         Some(from) => sweep::schedule(storage, epoch, &Item::Table { model: *model, from, until: epoch }),
         None => Ok(()),

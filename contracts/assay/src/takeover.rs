@@ -17,9 +17,9 @@ use crate::migrate::check_version;
 use crate::setup::NAME;
 use crate::state::{
     Charter, Model, Node, NodeNumber, CHARTER, CLAIMABLE, LAST_BATCH, LAST_SESSION, MODELS, NODES,
-    NODE_COUNT, NUMBERS, POOLS, SESSIONS, TABLES,
+    NODE_COUNT, NUMBERS, POOLS, SESSIONS,
 };
-use crate::table::StakeTable;
+use crate::table::tree::Tree;
 use crate::tx::Config;
 use crate::versions::Versions;
 use crate::{model, params};
@@ -127,13 +127,13 @@ fn write(
     for Carried { spec, reference_fee, calibration, .. } in models {
         let digest = spec.digest();
         let min_stake = config.params.min_stake(reference_fee);
-        let mut table = StakeTable::default();
+        let mut table = Tree::new(digest);
         for (number, (_, node)) in (0u32..).zip(&old.nodes) {
             if node.models.contains(&digest) && node.stake >= min_stake {
-                table = table.with(&digest, NodeNumber(number), node.stake)?;
+                table.set(storage, NodeNumber(number), node.stake)?;
             }
         }
-        TABLES.save(storage, (&digest.0, time.epoch.0), &table)?;
+        table.save(storage, time.epoch)?;
         let calibrations = Versions::first(calibration);
         let model = Model { spec, reference_fee, calibrations, deprecated: false, guardians: Vec::new() };
         MODELS.save(storage, digest.0, &model)?;

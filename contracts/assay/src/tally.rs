@@ -44,6 +44,8 @@ struct Tally<'a> {
     /// Read when the first contested sample needs it.
     bench: Option<Bench>,
     account: ExecutorEpoch,
+    /// Whether the account is condemned or forfeited.
+    voids: bool,
     purse: Purse<'a>,
     seating: Seating,
     events: Vec<Event>,
@@ -67,6 +69,8 @@ pub fn page(
     let batch = batch::load(storage, id)?;
     let executor = node::load(storage, &batch.executor)?.number;
     let params = tx.config.params_of(storage, batch.epoch)?;
+    let account = epoch::load(storage, &batch.executor, batch.epoch)?;
+    let voids = epoch::status(storage, (&batch.executor, batch.epoch), &account).voids_samples();
     let mut tally = Tally {
         tx,
         params: &params,
@@ -74,7 +78,8 @@ pub fn page(
         id,
         tolerance: model::judging(storage, &batch)?.probe_tolerance,
         bench: None,
-        account: epoch::load(storage, &batch.executor, batch.epoch)?,
+        account,
+        voids,
         purse: Purse::new((tx, &params), &batch, executor, POOLS.load(storage)?),
         seating: Seating::new(now, tx.config.params.limits.verdict_page),
         events: Vec::new(),
@@ -112,7 +117,7 @@ impl Tally<'_> {
     ) -> Result<(), ContractError> {
         let key = SampleKey { batch: self.id, draw: number };
         let hearing = Hearing::new(&sample, self.tolerance);
-        if self.account.status.voids_samples() {
+        if self.voids {
             self.purse.void()?;
             let closed = hearing.closed(FinalOutcome::Void);
             return self.close(storage, key, sample, closed);
@@ -280,7 +285,8 @@ pub fn waits_for(
     let batch = batch::load(storage, id)?;
     let sample = load(storage, id, from)?;
     let account = epoch::load(storage, &batch.executor, batch.epoch)?;
-    if sample.closed.is_some() || account.status.voids_samples() {
+    let status = epoch::status(storage, (&batch.executor, batch.epoch), &account);
+    if sample.closed.is_some() || status.voids_samples() {
         return Ok(None);
     }
     let tolerance = model::judging(storage, &batch)?.probe_tolerance;

@@ -58,6 +58,35 @@ impl Known {
         Seen { value: self.scorer.value(self.statistic, position), far: self.scorer.is_far(position) }
     }
 
+    /// What a juror's passes say of every row.
+    ///
+    /// # Errors
+    /// Torch's own failures, and numbers that are none.
+    pub fn look(&self, passes: &Passes<'_>, rows: &[Row]) -> Result<Vec<Seen>, ModelError> {
+        let positions: Vec<u32> = (0u32..).take(rows.len()).collect();
+        let mut signed: Vec<Vec<Entry>> = Vec::with_capacity(rows.len());
+        let measured = passes.compare(&positions, |scored| {
+            let listed =
+                compared(&rows[scored.position as usize], &top_candidates(scored.surprisals, LISTED));
+            let ids = listed.iter().map(|entry| entry.token.0).collect();
+            signed.push(listed);
+            ids
+        })?;
+        let positions = measured.iter().zip(&signed).map(|(measured, signed)| {
+            let state = State {
+                difference_square: measured.difference_square,
+                reference_square: measured.reference_square,
+                entropy: measured.spread.entropy,
+                top_logit: measured.spread.top_logit,
+            };
+            let (reference, second, gram) = (&measured.reference, &measured.second, &measured.gram);
+            // The lists are the format's, so what cannot be whitened is a number that is none.
+            let whitened = whiten(signed, &Whitening { reference, second, gram, state });
+            whitened.map(|position| self.seen(&position)).map_err(|_| ModelError::NotFinite)
+        });
+        positions.collect()
+    }
+
     /// Whether the juror's limits on the statistic's mean and on far positions are kept.
     pub fn passes(&self, answer: &[Seen]) -> bool {
         let counted = judged(answer);
@@ -66,11 +95,14 @@ impl Known {
         mean <= self.null.limit(counted.len()) - SPARE && far <= self.far.limit(answer.len())
     }
 
-    /// The fewest positions that must take the corrected row for the answer to pass, those that gain most first; all that
-    /// gain anything where that is not enough.
+    /// The positions that take the corrected row so that the answer passes: those that gain most, and no more than needed; all
+    /// that gain anything where that is not enough.
     pub fn to_correct(&self, own: &[Seen], corrected: &[Seen]) -> BTreeSet<usize> {
         let gain = |at: usize| own[at].value - corrected[at].value;
-        let mut order: Vec<usize> = (0..own.len()).filter(|at| gain(*at) > 0.0).collect();
+        // What the mean leaves out can only gain by not being far any more.
+        let uncounted = own.len() - judged(own).len();
+        let gains = |at: &usize| gain(*at) > 0.0 && (*at >= uncounted || own[*at].far);
+        let mut order: Vec<usize> = (0..own.len()).filter(gains).collect();
         order.sort_by(|a, b| gain(*b).total_cmp(&gain(*a)));
         let mut answer = own.to_vec();
         let mut chosen = BTreeSet::new();
@@ -103,38 +135,13 @@ impl Adaptive {
         let penalties = question.request.sampling.penalties;
         let passes =
             model.passes(&Forced { prompt: &question.prompt, tokens: &written.tokens, penalties })?;
-        let chosen = self.known.to_correct(&self.seen(&passes, &own)?, &self.seen(&passes, &corrected)?);
+        let chosen =
+            self.known.to_correct(&self.known.look(&passes, &own)?, &self.known.look(&passes, &corrected)?);
         tracing::info!(positions = own.len(), corrected = chosen.len(), "attack.adapted");
         for at in chosen {
             written.leaves[at] = encode_leaf(at as u32, &corrected[at]);
         }
         Ok(())
-    }
-
-    /// What a juror's passes say of every row.
-    fn seen(&self, passes: &Passes<'_>, rows: &[Row]) -> Result<Vec<Seen>, ModelError> {
-        let positions: Vec<u32> = (0u32..).take(rows.len()).collect();
-        let mut signed: Vec<Vec<Entry>> = Vec::with_capacity(rows.len());
-        let measured = passes.compare(&positions, |scored| {
-            let listed =
-                compared(&rows[scored.position as usize], &top_candidates(scored.surprisals, LISTED));
-            let ids = listed.iter().map(|entry| entry.token.0).collect();
-            signed.push(listed);
-            ids
-        })?;
-        let positions = measured.iter().zip(&signed).map(|(measured, signed)| {
-            let state = State {
-                difference_square: measured.difference_square,
-                reference_square: measured.reference_square,
-                entropy: measured.spread.entropy,
-                top_logit: measured.spread.top_logit,
-            };
-            let (reference, second, gram) = (&measured.reference, &measured.second, &measured.gram);
-            // The lists are the format's, so what cannot be whitened is a number that is none.
-            let whitened = whiten(signed, &Whitening { reference, second, gram, state });
-            whitened.map(|position| self.known.seen(&position)).map_err(|_| ModelError::NotFinite)
-        });
-        positions.collect()
     }
 }
 
@@ -182,7 +189,7 @@ mod tests {
 
     #[test]
     fn the_positions_that_gain_most_are_corrected_until_the_mean_is_just_below_the_limit() {
-        let own = seen(&[0.0, 1.0, 1.8, 0.6, 1.2]);
+        let own = seen(&[1.9, 1.0, 1.8, 0.6, 1.2]);
         let corrected = seen(&[0.0, 0.0, 1.7, 0.0, 0.1]);
         // The mean falls from 1.15 by 1.1/4 and 1.0/4 to 0.625, and by 0.6/4 to 0.475.
         assert_eq!(known().to_correct(&own, &corrected), BTreeSet::from([1, 3, 4]));

@@ -40,18 +40,19 @@ impl Place<'_> {
     /// The row for `emitted`, which need not be a candidate; none if that takes more than so many nats.
     pub fn repaired(&self, emitted: Entry, most_nats: f64) -> Option<Repaired> {
         let wins = |steps| self.sample(&self.raised(emitted, steps)).token == emitted.token;
-        let most = (most_nats / NATS_PER_STEP) as u32;
-        if !wins(most) {
+        // A number that wins wins all the more where it is higher.
+        let (mut losing, mut winning) = (0, (most_nats / NATS_PER_STEP) as u32);
+        if wins(0) {
+            winning = 0;
+        } else if !wins(winning) {
             return None;
         }
-        // A number that wins wins all the more where it is higher.
-        let (mut losing, mut winning) = (None, most);
-        while winning > losing.map_or(0, |steps: u32| steps + 1) {
-            let middle = losing.map_or(winning / 2, |losing| losing + (winning - losing) / 2);
+        while winning > losing + 1 {
+            let middle = losing + (winning - losing) / 2;
             if wins(middle) {
                 winning = middle;
             } else {
-                losing = Some(middle);
+                losing = middle;
             }
         }
         let whole = mass(&self.candidates);
@@ -90,8 +91,9 @@ mod tests {
 
     const VOCABULARY: u32 = 300;
 
+    /// Of a distribution: together not quite 1.
     fn surprisals() -> Vec<u32> {
-        (0..VOCABULARY).map(|id| 300 + id * 791 % 4_999).collect()
+        (0..VOCABULARY).map(|id| 1_200 + id * 791 % 4_999).collect()
     }
 
     fn filters() -> [SamplingParams; 5] {

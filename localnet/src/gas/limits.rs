@@ -2,7 +2,7 @@
 
 use anyhow::{ensure, Context, Result};
 
-use super::plan::{Plan, BY_INFERENCES, BY_NODES, PINNED, UNPINNED};
+use super::plan::{Plan, BY_INFERENCES, BY_NODES, CONTESTED, PINNED, UNPINNED};
 use super::tour::Found;
 use super::world::Reading;
 
@@ -20,10 +20,10 @@ const NOISE: u64 = 4_000;
 const VERDICTS: u32 = 50;
 const SEATS: u64 = 3;
 
-/// The messages of a batch's way, of a single sample or inference, and those that change a stake; whether they read the
-/// stake table.
+/// The messages of a batch's way, of a single sample or inference, and those that change a stake; whether they may grow by
+/// what is read of the stake table.
 pub const SINGLE: [(&str, u32, bool); 9] = [
-    ("CommitBatch", 1, true),
+    ("CommitBatch", 1, false),
     ("PostBeacon", 1, false),
     ("Draw", 1, true),
     ("CommitVerdicts", 1, false),
@@ -44,13 +44,18 @@ pub const OF_BATCH: [(&str, u32); 8] = [
     ("ProveFraud, epoch open", 1),
     ("Settle, forfeiting", 1),
 ];
-/// Of a batch of 65,536 leaves the path is ten hashes longer than of one of 100; each is 67 bytes of the transaction, at
+/// Of a batch of 65,536 leaves the path is ten hashes longer than of one of 100; each is 43 bytes of the transaction, at
 /// ten gas a byte, and is hashed.
-const LONGER_PATH: u64 = 10 * 67 * 10;
+const LONGER_PATH: u64 = 10 * 43 * 10;
 
+/// Those that say which samples are contested; empty as soon as all are closed.
+pub const CONTEST_MAPS: [&str; 2] = ["contested", "contested_drawn"];
 /// The maps that hold samples and their seats, and those that hold batches and say what is due of them.
 pub const SAMPLE_MAPS: [&str; 4] = ["s", "a", "n", "c"];
 pub const BATCH_MAPS: [&str; 4] = ["batch", "epoch_batch", "undrawn", "untallied"];
+
+/// Those of the stake tables.
+const TABLE_MAPS: [&str; 2] = ["table", "leaf"];
 
 /// One limit.
 pub struct Limit {
@@ -126,23 +131,31 @@ pub fn check(found: &[Found]) -> Result<Vec<Limit>> {
         let what = format!("proof of a false replay in a batch of {}, over the no-op", plan.name);
         limits.push(Limit { what, found: proof.saturating_sub(no_op), most: REPLAY_PROOF });
     }
-    let swept = &of(found, &PINNED)?.swept;
-    let left = swept.bytes(&SAMPLE_MAPS) + swept.bytes(&BATCH_MAPS);
+    let left = [PINNED, CONTESTED].map(|plan| {
+        let swept = &of(found, &plan)?.swept;
+        Ok(swept.bytes(&SAMPLE_MAPS) + swept.bytes(&BATCH_MAPS) + swept.bytes(&CONTEST_MAPS))
+    });
+    let left = left.into_iter().sum::<Result<u64>>()?;
     limits.push(Limit { what: "bytes left of swept samples and batches".into(), found: left, most: 0 });
     limits.extend(by_nodes(found)?);
     limits.extend(by_inferences(found)?);
     Ok(limits)
 }
 
+/// Bytes of one node in the stake table, keys and all, rounded up.
+pub fn place(found: &Found) -> u64 {
+    found.registered.bytes(&TABLE_MAPS).div_ceil(found.plan.nodes as u64)
+}
+
 fn by_nodes(found: &[Found]) -> Result<Vec<Limit>> {
     let [few, .., many] = BY_NODES;
     let (few, many) = (of(found, &few)?, of(found, &many)?);
     let more = (many.plan.nodes - few.plan.nodes) as u64;
-    let table = many.registered.of("table");
-    ensure!(table.entries == 1, "{} tables of one model", table.entries);
+    let tables = many.registered.of("table").entries;
+    ensure!(tables == 1, "{tables} tables of one model");
     let mut limits = vec![Limit {
         what: "bytes of the stake table, a node".into(),
-        found: table.bytes.div_ceil(many.plan.nodes as u64),
+        found: place(many),
         most: TABLE_BYTES,
     }];
     for (message, items, reads_table) in SINGLE {

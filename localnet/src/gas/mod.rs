@@ -3,6 +3,7 @@
 //! No model and no nodes run: signed messages go straight to the contract, on a real chain, with real signatures, vouchers,
 //! Merkle trees and proofs. Gas is what the block says of a transaction, not what a simulation foretold.
 
+mod contested;
 mod evidence;
 mod footprint;
 mod limits;
@@ -10,6 +11,7 @@ mod pass;
 mod plan;
 mod report;
 mod setup;
+mod takeover;
 mod tour;
 mod world;
 
@@ -44,6 +46,6 @@ pub async fn run(dir: &Path) -> Result<bool> {
         found.push(tour.context("a tour has panicked")??);
     }
     let limits = limits::check(&found)?;
-    print!("{}", report::print(&machine, &found, &limits)?);
+    print!("{}", report::print(&machine, (&found, &stage.migrations), &limits)?);
     Ok(limits.iter().all(|limit| limit.is_kept()))
 }

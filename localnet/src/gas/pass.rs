@@ -18,6 +18,8 @@ use super::plan;
 use super::world::{told, Reading, World};
 
 const SESSION_EPOCHS: u64 = 10;
+/// What a page of verdicts is committed to and revealed by.
+pub const VERDICTS: [&str; 2] = ["CommitVerdicts", "RevealVerdicts"];
 
 /// A committed batch.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +75,21 @@ impl World {
 
     /// From a committed batch to samples that are closed: pages of so many.
     pub async fn judge(&self, committed: Committed, pages: &[u32]) -> Result<()> {
+        let batch = committed.batch;
+        let drawn = self.draw(committed, pages).await?;
+        self.hear((batch, drawn), VERDICTS, &|_, sample| valid(sample, PROBES)).await?;
+        self.at_window(drawn.next().next().next()).await?;
+        let mut from = 0;
+        for limit in pages {
+            let call = Call::new(ExecuteMsg::Tally { batch, from, limit: *limit });
+            self.measure(("Tally", *limit), &self.cast.keeper, call).await?;
+            from += limit;
+        }
+        Ok(())
+    }
+
+    /// Draws the samples of a batch, pages of so many, all in the window after that of the batch; which that is.
+    pub async fn draw(&self, committed: Committed, pages: &[u32]) -> Result<Window> {
         let Committed { batch, window, .. } = committed;
         let drawn = window.next();
         self.at_window(drawn).await?;
@@ -86,30 +103,30 @@ impl World {
                 "{batch} is drawn in {at:?}, not in {drawn}: this machine is too slow"
             );
         }
-        let due = self.due(batch, drawn).await?;
+        Ok(drawn)
+    }
+
+    /// Has everybody with a seat of a window say this of a sample, by the juror's place among them: commits, and reveals. The
+    /// messages are noted under these names.
+    pub async fn hear(
+        &self,
+        (batch, drawn): (BatchId, Window),
+        [commit, reveal]: [&'static str; 2],
+        say: &(dyn Fn(usize, SampleKey) -> Verdict + Sync),
+    ) -> Result<()> {
+        let due = self.due(batch, drawn, say).await?;
         self.each_juror(&due, |due, domain| {
             let hash = due.page.commitment(domain, &due.salt);
-            (
-                "CommitVerdicts",
-                ExecuteMsg::CommitVerdicts { window: due.page.window, page: due.page.page, hash },
-            )
+            (commit, ExecuteMsg::CommitVerdicts { window: due.page.window, page: due.page.page, hash })
         })
         .await?;
         self.at_window(drawn.next().next()).await?;
         self.each_juror(&due, |due, _| {
             let VerdictPage { window, page, verdicts, .. } = due.page.clone();
             let salt = due.salt.clone();
-            ("RevealVerdicts", ExecuteMsg::RevealVerdicts { window, page, salt, verdicts })
+            (reveal, ExecuteMsg::RevealVerdicts { window, page, salt, verdicts })
         })
-        .await?;
-        self.at_window(drawn.next().next().next()).await?;
-        let mut from = 0;
-        for limit in pages {
-            let call = Call::new(ExecuteMsg::Tally { batch, from, limit: *limit });
-            self.measure(("Tally", *limit), &self.cast.keeper, call).await?;
-            from += limit;
-        }
-        Ok(())
+        .await
     }
 
     /// Folds an epoch that is over, pages of so many.
@@ -133,13 +150,19 @@ impl World {
     }
 
     /// The pages of everybody who has a seat on a batch's samples of one window.
-    async fn due(&self, batch: BatchId, drawn: Window) -> Result<Vec<Due>> {
+    async fn due(
+        &self,
+        batch: BatchId,
+        drawn: Window,
+        say: &(dyn Fn(usize, SampleKey) -> Verdict + Sync),
+    ) -> Result<Vec<Due>> {
         let samples: Vec<SampleResponse> =
             self.collect(|start_after| QueryMsg::Samples { batch, start_after, limit: Some(100) }).await?;
         let seats = samples.iter().flat_map(|sample| &sample.seats);
         let jurors: BTreeMap<&str, ()> = seats.map(|seat| (seat.juror.as_str(), ())).collect();
         let mut due = Vec::new();
-        for juror in self.cast.nodes.iter().filter(|node| jurors.contains_key(node.account().address())) {
+        let seated = self.cast.nodes.iter().filter(|node| jurors.contains_key(node.account().address()));
+        for (place, juror) in seated.enumerate() {
             let address = juror.account().address().to_owned();
             let pages: Vec<AssignedPage> = self
                 .collect(|start_after| QueryMsg::Assignments {
@@ -152,7 +175,7 @@ impl World {
             // What is asked in pages may cut one of the juror's own.
             let mut whole: BTreeMap<u32, Vec<Verdict>> = BTreeMap::new();
             for AssignedPage { page, samples } in pages {
-                whole.entry(page).or_default().extend(samples.into_iter().map(valid));
+                whole.entry(page).or_default().extend(samples.into_iter().map(|sample| say(place, sample)));
             }
             for (number, verdicts) in whole {
                 let page = VerdictPage { juror: address.clone(), window: drawn, page: number, verdicts };
@@ -215,8 +238,8 @@ impl World {
 }
 
 /// What an honest juror says of an answer of full weight: probes are of improbable tokens, ten to twenty bits each.
-fn valid(SampleKey { batch, draw }: SampleKey) -> Verdict {
-    let probes = (0u16..).take(PROBES).map(|place| 2_600 + 300 * place).collect();
+pub fn valid(SampleKey { batch, draw }: SampleKey, probes: usize) -> Verdict {
+    let probes = (0u16..).take(probes).map(|place| 2_600 + 300 * place).collect();
     let score = Score { bin: 0, tokens: plan::ANSWER_TOKENS, probes };
     Verdict { batch, draw, outcome: Outcome::Valid, score: Some(score) }
 }

@@ -35,6 +35,8 @@ pub enum Tour {
     Nodes,
     /// The way of ten samples out of a batch of so many inferences, to a proof of fraud.
     Inferences(u32),
+    /// The way of one sample on which its first jurors do not agree.
+    Contested,
 }
 
 /// One contract on the chain.
@@ -64,9 +66,12 @@ pub const BY_INFERENCES: [Plan; 3] = [
     plan("65,536", true, 4, Tour::Inferences(65_536)),
 ];
 
+/// With nodes enough for the second level of a jury, which has 21 seats with the first.
+pub const CONTESTED: Plan = plan("contested", true, 24, Tour::Contested);
+
 /// All of them.
 pub fn all() -> impl Iterator<Item = Plan> {
-    [UNPINNED, PINNED].into_iter().chain(BY_NODES).chain(BY_INFERENCES)
+    [UNPINNED, PINNED].into_iter().chain(BY_NODES).chain(BY_INFERENCES).chain([CONTESTED])
 }
 
 /// The local parameters, with reputation after one epoch, and short times; the pages are those of every network.

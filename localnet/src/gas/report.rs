@@ -7,9 +7,11 @@ use anyhow::{Context, Result};
 use sha2::{Digest as _, Sha256};
 
 use super::footprint::Footprint;
-use super::limits::{self, Limit, BATCH_MAPS, OF_BATCH, SAMPLE_MAPS, SHARES, SINGLE};
-use super::plan::{Plan, BY_INFERENCES, BY_NODES, PINNED, UNPINNED};
+use super::limits::{self, Limit, BATCH_MAPS, CONTEST_MAPS, OF_BATCH, SAMPLE_MAPS, SHARES, SINGLE};
+use super::plan::{Plan, BY_INFERENCES, BY_NODES, CONTESTED, PINNED, UNPINNED};
 use super::tour::Found;
+use super::world::Reading;
+use super::{contested, takeover};
 use crate::parts::{chain_version, ChainParts};
 use crate::table::thousands;
 
@@ -78,7 +80,11 @@ impl Machine {
 }
 
 /// Everything that was found.
-pub fn print(machine: &Machine, found: &[Found], limits: &[Limit]) -> Result<String> {
+pub fn print(
+    machine: &Machine,
+    (found, migrations): (&[Found], &[Reading]),
+    limits: &[Limit],
+) -> Result<String> {
     let mut text = String::new();
     let Machine { processor, cores, wasm_bytes, wasm_digest } = machine;
     writeln!(text, "Command: `scripts/gas`  ")?;
@@ -88,6 +94,8 @@ pub fn print(machine: &Machine, found: &[Found], limits: &[Limit]) -> Result<Str
     verdicts(&mut text, limits)?;
     messages(&mut text, found)?;
     sample(&mut text, found)?;
+    contested(&mut text, limits::of(found, &CONTESTED)?)?;
+    migrated(&mut text, migrations)?;
     by_nodes(&mut text, found)?;
     by_inferences(&mut text, found)?;
     state(&mut text, found)?;
@@ -146,6 +154,40 @@ fn sample(text: &mut String, found: &[Found]) -> Result<()> {
     Ok(())
 }
 
+/// What a second level costs beyond the first.
+fn contested(text: &mut String, found: &Found) -> Result<()> {
+    let nodes = found.plan.nodes;
+    writeln!(text, "\n## The second level of a contested sample, {nodes} nodes, code pinned\n")?;
+    writeln!(text, "| message | times | bytes | gas, the dearest | together |\n|---|--:|--:|--:|--:|")?;
+    let mut sum = 0;
+    for message in contested::MESSAGES {
+        let dearest = found.known(message, 1)?;
+        let readings = found.readings.iter().filter(|reading| reading.message == message);
+        let all: Vec<u64> = readings.map(|reading| reading.gas).collect();
+        let together: u64 = all.iter().sum();
+        let (bytes, most) = (gas(dearest.bytes), gas(dearest.gas));
+        writeln!(text, "| {message} | {} | {bytes} | {most} | {} |", all.len(), gas(together))?;
+        sum += together;
+    }
+    writeln!(text, "| together | | | | {} |", gas(sum))?;
+    Ok(())
+}
+
+/// What the takeover of a stored state costs, and the migration to the contract proper.
+fn migrated(text: &mut String, migrations: &[Reading]) -> Result<()> {
+    writeln!(text, "\n## Takeover of version 0.1.0, and migration\n")?;
+    writeln!(text, "| message | entries of the old state | bytes | gas | an entry |\n|---|--:|--:|--:|--:|")?;
+    for message in [takeover::TAKEOVER].into_iter().chain(takeover::MIGRATE) {
+        let same = migrations.iter().filter(|reading| reading.message == message);
+        let dearest = same.max_by_key(|reading| reading.gas);
+        let Reading { items, bytes, gas: used, .. } =
+            dearest.with_context(|| format!("no {message} was measured"))?;
+        let each = if *items > 1 { gas(used.div_ceil((*items).into())) } else { String::new() };
+        writeln!(text, "| {message} | {items} | {} | {} | {each} |", gas(*bytes), gas(*used))?;
+    }
+    Ok(())
+}
+
 /// One row for each message: what it used on each of these contracts.
 fn series(text: &mut String, found: &[Found], plans: &[Plan; 3], rows: &[(&str, u32)]) -> Result<()> {
     for (message, items) in rows {
@@ -187,7 +229,7 @@ fn state(text: &mut String, found: &[Found]) -> Result<()> {
     writeln!(text, "| of one | before Sweep | after |\n|---|--:|--:|")?;
     let node = registered.bytes(&OF_NODE).div_ceil(nodes);
     writeln!(text, "| node | {} | the same: a node that left may come back |", gas(node))?;
-    let place = big.registered.of("table").bytes.div_ceil(big.plan.nodes as u64);
+    let place = limits::place(big);
     writeln!(
         text,
         "| node's place in a stake table of {} | {} | the table in force stays |",
@@ -204,6 +246,10 @@ fn state(text: &mut String, found: &[Found]) -> Result<()> {
         let count = judged.of(map).entries;
         writeln!(text, "| {name} | {} | {} |", gas(each(judged.bytes(maps), count)), gas(swept.bytes(maps)))?;
     }
+    let fought = limits::of(found, &CONTESTED)?;
+    let maps = [&SAMPLE_MAPS[..], &CONTEST_MAPS[..]].concat();
+    let (before, after) = (fought.judged.bytes(&maps), fought.swept.bytes(&maps));
+    writeln!(text, "| contested sample, of 21 seats | {} | {} |", gas(before), gas(after))?;
     writeln!(text, "\n| map | nodes registered | judged and settled | swept |\n|---|--:|--:|--:|")?;
     let names: BTreeSet<&String> =
         [registered, judged, swept].into_iter().flat_map(|all| all.0.keys()).collect();

@@ -17,11 +17,12 @@ use cosmwasm_std::Uint128;
 use tokio::task::JoinSet;
 
 use super::plan::{self, Plan};
+use super::takeover::Old;
 use super::world::{Cast, Reading, World, POLL};
 use crate::accounts::Participant;
 use crate::beacon::{now, Beacon};
 use crate::deploy;
-use crate::genesis::GenesisBalance;
+use crate::genesis::{GenesisBalance, Opening};
 use crate::governance::{self, Governance};
 use crate::network::Network;
 use crate::parts::ChainParts;
@@ -98,6 +99,8 @@ impl CastKeys {
 /// The chain, and a contract for each plan, without model and nodes; dropping it ends the chain.
 pub struct Stage {
     pub worlds: Vec<World>,
+    /// What it cost to take over contracts of the version before.
+    pub migrations: Vec<Reading>,
     _network: Network,
     _beacon: Beacon,
 }
@@ -106,7 +109,9 @@ pub struct Stage {
 pub async fn raise(parts: &ChainParts, dir: &Path, keys: Keys) -> Result<Stage> {
     let beacon = Beacon::start().await?;
     let validators = std::slice::from_ref(&keys.validator);
-    let network = Network::start(&parts.wasmd, dir, validators, &keys.balances()).await?;
+    let old = Old::read(&parts.takeover(), keys.deployer.account.address())?;
+    let opening = Opening { balances: keys.balances(), contracts: Some(old.genesis()) };
+    let network = Network::start(&parts.wasmd, dir, validators, &opening).await?;
     let rpcs = network.rpcs(0);
     let deployer =
         Member { rpcs: rpcs.clone(), contract: String::new(), participant: &keys.deployer, poll: POLL };
@@ -119,6 +124,7 @@ pub async fn raise(parts: &ChainParts, dir: &Path, keys: Keys) -> Result<Stage> 
     let pin = MsgPinCodes { authority: governance.address().into(), code_ids: vec![pinned] };
     governance.propose_messages("Pin the contract's code", vec![any(&pin)]).await?.executed()?;
     eprintln!("the contract's code is stored as {unpinned} and {pinned}; {pinned} is pinned");
+    let migrations = old.migrate(&sender, [unpinned, pinned], beacon.params()).await?;
 
     let params = plan::params(now()? + plan::LEAD.as_secs(), beacon.params());
     let mut worlds = Vec::with_capacity(keys.casts.len());
@@ -147,7 +153,7 @@ pub async fn raise(parts: &ChainParts, dir: &Path, keys: Keys) -> Result<Stage> 
             chain: chain.clone(),
         });
     }
-    Ok(Stage { worlds, _network: network, _beacon: beacon })
+    Ok(Stage { worlds, migrations, _network: network, _beacon: beacon })
 }
 
 /// Registers the model, and all nodes for it.

@@ -12,6 +12,7 @@ use assay_sidecar::chain::{Call, Confirmation, Sender, TxError};
 use cosmwasm_std::{HexBinary, Uint128};
 use tokio::time::sleep;
 
+use super::contested;
 use super::evidence::{Numbers, Work};
 use super::footprint::Footprint;
 use super::pass::Committed;
@@ -26,7 +27,7 @@ const FULL_SWEEP: u32 = 50;
 const CLAIMS: [u32; 2] = [10, 50];
 
 /// The nodes by what they do besides judging.
-const FULL: usize = 0;
+pub const FULL: usize = 0;
 const SINGLE: usize = 1;
 const MANY: usize = 2;
 const LEAVING: usize = 3;
@@ -54,6 +55,7 @@ pub async fn run(world: World, numbers: &Numbers) -> Result<Found> {
     let (judged, swept) = match world.plan.tour {
         Tour::Every => every(&world, numbers).await?,
         Tour::Nodes => (nodes(&world, numbers).await?, Footprint::default()),
+        Tour::Contested => contested::run(&world, numbers).await?,
         Tour::Inferences(count) => (inferences(&world, numbers, count).await?, Footprint::default()),
     };
     let World { plan, readings, .. } = world;
@@ -249,7 +251,7 @@ async fn commit_proof(world: &World, proof: &Digest) -> Result<HexBinary> {
 }
 
 /// One item, ten, and full pages until nothing is left; a page that was not filled is not noted.
-async fn sweep(world: &World) -> Result<()> {
+pub async fn sweep(world: &World) -> Result<()> {
     let limits = [1, 10].into_iter().chain(std::iter::repeat(FULL_SWEEP)).take(SWEEPS);
     for limit in limits {
         let call = Call::new(ExecuteMsg::Sweep { limit });

@@ -76,6 +76,34 @@ impl Model {
 }
 
 impl Passes<'_> {
+    /// Computes both passes' heads at `positions`, which ascend, and hands `visit` a distribution of the reference pass and
+    /// the second pass's of the same position.
+    ///
+    /// # Errors
+    /// As [`Passes::compare`].
+    pub fn both(&self, positions: &[u32], mut visit: impl FnMut(Row<'_>, Row<'_>)) -> Result<(), ModelError> {
+        self.check(positions)?;
+        let _no_grad = tch::no_grad_guard();
+        let mut prefix = Prefix::new(self.forced.penalties, self.forced.prompt);
+        let mut pushed = 0;
+        let (mut first, mut second) = (Distribution::default(), Distribution::default());
+        for position in positions {
+            while pushed < *position as usize {
+                prefix.push(self.forced.tokens[pushed]);
+                pushed += 1;
+            }
+            for (hidden, distribution) in [(&self.reference, &mut first), (&self.second, &mut second)] {
+                let mut logits = self.model.gemma.logits(&self.at(hidden, &[*position])?)?.f_get(0)?;
+                prefix.penalise(&mut logits)?;
+                distribution.fill_both(logits)?;
+            }
+            let token = self.forced.tokens[pushed];
+            let row = |own| row(own, *position, token);
+            visit(row(&first), row(&second));
+        }
+        Ok(())
+    }
+
     /// Computes the head at `positions`, which ascend, hands `visit` the reference pass's distribution at each of them, and
     /// compares the passes at the tokens that it returns.
     ///
@@ -106,11 +134,9 @@ impl Passes<'_> {
                 }
                 prefix.penalise(&mut logits)?;
                 let spread = distribution.fill_spread(logits)?;
-                let Distribution { surprisals, log_probs, .. } = &distribution;
-                let token = self.forced.tokens[pushed];
-                let ids = visit(Row { position, token, surprisals, log_probs });
+                let ids = visit(row(&distribution, position, self.forced.tokens[pushed]));
                 self.model.check_ids(&ids)?;
-                let reference = ids.iter().map(|id| log_probs[*id as usize]).collect();
+                let reference = ids.iter().map(|id| distribution.log_probs[*id as usize]).collect();
                 visited.push(Visited { position, ids, reference, spread, prefix: prefix.clone() });
                 Ok(())
             })?;
@@ -197,6 +223,10 @@ impl Visited {
         };
         self.ids.iter().zip(logits).map(signed).collect()
     }
+}
+
+fn row(own: &Distribution, position: u32, token: u32) -> Row<'_> {
+    Row { position, token, surprisals: &own.surprisals, log_probs: &own.log_probs }
 }
 
 /// The tensor's values in their order.

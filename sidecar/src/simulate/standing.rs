@@ -79,7 +79,7 @@ impl Standing {
     }
 
     pub fn forfeits(&self, rules: &Rules) -> bool {
-        self.cusum.forfeits(&rules.scheme)
+        self.cusum.highest() >= rules.scheme.bound
     }
 
     /// The evidence as a share of the bound; anybody may read it on chain.

@@ -319,10 +319,10 @@ export interface AssayFraudCommitted {
   until: Epoch;
 }
 
-/** A proof was brought: an open epoch is condemned, and slashed at its settlement; one that is settled is slashed now. */
+/** A proof was brought: an open epoch is condemned, and slashed at its settlement; one that is settled is slashed now. From then on the executor's reputation is 0 and all of its inferences are checked. */
 export interface AssayFraudProven {
   kind: "assay_fraud_proven";
-  event_version: 1;
+  event_version: 2;
   executor: string;
   epoch: Epoch;
   batch: BatchId;
@@ -335,18 +335,6 @@ export interface AssayFraudProven {
   status_before: string;
   /** open, condemned, paid or forfeited */
   status_after: string;
-  /** Bonded. */
-  stake_before: Uint128;
-  /** Bonded. */
-  stake_after: Uint128;
-  /** Millionths of full trust. */
-  reputation_before: number;
-  /** Millionths of full trust. */
-  reputation_after: number;
-  /** Share of the executor's inferences that is drawn, of 2³². */
-  rate_before: number;
-  /** Share of the executor's inferences that is drawn, of 2³². */
-  rate_after: number;
   slashed: Uint128;
   /** Of `slashed`, what went to the accuser. */
   bounty: Uint128;

@@ -237,10 +237,10 @@ export type Outcome = "valid" | {
 export type InvalidReason = "replay" | "distance" | "perplexity" | "end" | "request" | "voucher";
 export type UnavailableReason = "absent" | "mismatch";
 export type AbstainReason = "no_model" | "recompute" | "no_calibration";
-export type PromptDigest = string;
-export type TokensDigest = string;
+export type FraudProof = string;
 export type InferenceId = string;
 export type RowsRoot = string;
+export type TokensDigest = string;
 export interface CalibrationRecord {
   bins: Bins[];
   digest: Digest;
@@ -273,36 +273,6 @@ export interface Score {
   bin: number;
   probes: number[];
   tokens: number;
-}
-export interface FraudProof {
-  batch: BatchId;
-  batch_path: Digest[];
-  index: number;
-  position: number;
-  request: Request;
-  row: HexBinary;
-  row_path: Digest[];
-  rows: number;
-  tokens: TokensDigest;
-}
-export interface Request {
-  max_new: number;
-  model: ModelDigest;
-  prompt: PromptDigest;
-  sampling: SamplingParams;
-  stop_ids: number[];
-}
-export interface SamplingParams {
-  min_p_ppm: number;
-  penalties: Penalties;
-  temperature_milli: number;
-  top_k: number;
-  top_p_ppm: number;
-}
-export interface Penalties {
-  frequency_milli: number;
-  presence_milli: number;
-  repetition_milli: number;
 }
 export interface EquivocationProof {
   batch: BatchId;

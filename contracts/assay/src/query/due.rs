@@ -1,5 +1,7 @@
 //! What anybody may do now to move the protocol on.
 
+use std::collections::BTreeMap;
+
 use assay_common::ids::{BatchId, Epoch, Window};
 use assay_common::msg::{DueBeacon, DueResponse, DueSettle, DueTally};
 use cosmwasm_std::{Order, Storage};
@@ -34,13 +36,16 @@ pub fn due(
 }
 
 /// Windows whose beacon undrawn batches wait for, in order: the beacon itself is due, or the draws that it allows.
+///
+/// Of each key `limit` beacons are listed: windows of a key that signs no more wait until they are rescued, and must not keep those of
+/// the key that took its place out of the list.
 fn beacons_and_draws(
     storage: &dyn Storage,
     (config, time): (&Config, Time),
     limit: usize,
     due: &mut DueResponse,
 ) -> Result<(), ContractError> {
-    let mut next = 0u64;
+    let (mut next, mut listed) = (0u64, BTreeMap::<Vec<u8>, usize>::new());
     for _ in 0..MAX_SCAN {
         let start = Some(Bound::inclusive((next, 0)));
         let first = UNDRAWN.keys(storage, start, None, Order::Ascending).next().transpose()?;
@@ -54,8 +59,12 @@ fn beacons_and_draws(
             for batch in UNDRAWN.prefix(window.0).keys(storage, None, None, Order::Ascending).take(wanted) {
                 due.draws.push(BatchId(batch?));
             }
-        } else if due.beacons.len() < limit {
-            due.beacons.push(DueBeacon { window, round });
+        } else {
+            let listed = listed.entry(schedule.public_key.into()).or_default();
+            if *listed < limit {
+                *listed = listed.saturating_add(1);
+                due.beacons.push(DueBeacon { window, round });
+            }
         }
         next = window.next().0;
     }

@@ -19,7 +19,7 @@ use cosmwasm_std::{to_json_binary, Addr, Binary, Deps, Env, Storage};
 
 use self::by_id::each;
 use crate::error::ContractError;
-use crate::state::{ExecutorEpoch, POOLS};
+use crate::state::{ExecutorEpoch, ACCUSATIONS, POOLS};
 use crate::tx::{Config, Time};
 use crate::{claim, epoch, proof};
 
@@ -99,7 +99,7 @@ fn single(asked: &Asked, msg: QueryMsg) -> Result<Binary, ContractError> {
         }
         QueryMsg::Epoch { executor, epoch } => {
             let executor = address(&executor)?;
-            to_json_binary(&account(&executor, epoch, epoch::load(storage, &executor, epoch)?))
+            to_json_binary(&account(storage, (&executor, epoch), epoch::load(storage, &executor, epoch)?)?)
         }
         QueryMsg::FraudCommitment { accuser, hash } => {
             let height = proof::committed(storage, time.epoch, &address(&accuser)?, hash)?;
@@ -135,11 +135,17 @@ fn beacon(
     Ok(BeaconResponse { round, randomness })
 }
 
-fn account(executor: &Addr, epoch: Epoch, account: ExecutorEpoch) -> EpochResponse {
-    EpochResponse {
+fn account(
+    storage: &dyn Storage,
+    (executor, number): (&Addr, Epoch),
+    account: ExecutorEpoch,
+) -> Result<EpochResponse, ContractError> {
+    let status = epoch::status(storage, (executor, number), &account);
+    let standing = ACCUSATIONS.may_load(storage, (executor, number.0))?;
+    Ok(EpochResponse {
         executor: executor.to_string(),
-        epoch,
-        status: account.status,
+        epoch: number,
+        status,
         batches: account.batches,
         inferences: account.inferences,
         sampled: account.sampled,
@@ -153,11 +159,11 @@ fn account(executor: &Addr, epoch: Epoch, account: ExecutorEpoch) -> EpochRespon
         refunded: account.refunded,
         slashed: account.slashed,
         bounty: account.bounty,
-        accusation: account.accusation.map(|accusation| Accusation {
+        accusation: account.accusation.or(standing).map(|accusation| Accusation {
             accuser: accusation.accuser.into_string(),
             finding: accusation.finding,
             batch: accusation.batch,
             index: accusation.index,
         }),
-    }
+    })
 }

@@ -68,23 +68,29 @@ pub fn node(
     address: &Addr,
 ) -> Result<NodeResponse, ContractError> {
     let frozen = pause::frozen(storage, time.now)?;
-    Ok(node_response(config, frozen, address, crate::node::load(storage, address)?))
+    node_response(storage, (config, frozen), address, crate::node::load(storage, address)?)
 }
 
 /// `frozen` is the seconds of all pauses so far: what is released by the clock that stands still is so much later.
-fn node_response(config: &Config, frozen: u64, address: &Addr, node: Node) -> NodeResponse {
+fn node_response(
+    storage: &dyn Storage,
+    (config, frozen): (&Config, u64),
+    address: &Addr,
+    node: Node,
+) -> Result<NodeResponse, ContractError> {
+    let reputation = crate::node::reputation(storage, address, &node)?;
     let unbonding =
         |Unbonding { amount, release }| UnbondingResponse { amount, release: release.saturating_add(frozen) };
-    NodeResponse {
+    Ok(NodeResponse {
         address: address.to_string(),
         models: node.models,
         endpoint: node.endpoint,
         stake: node.stake,
         unbonding: node.unbonding.into_iter().map(unbonding).collect(),
-        reputation: node.reputation,
+        reputation,
         benched: node.benched,
-        rate_q32: node.reputation.rate_q32(&config.params.reputation),
-    }
+        rate_q32: reputation.rate_q32(&config.params.reputation),
+    })
 }
 
 pub fn nodes(
@@ -98,7 +104,7 @@ pub fn nodes(
     let start = after.as_ref().map(Bound::exclusive);
     let found = NODES.range(storage, start, None, Order::Ascending).map(|entry| {
         let (address, found) = entry?;
-        Ok((address.to_string(), node_response(config, frozen, &address, found)))
+        Ok((address.to_string(), node_response(storage, (config, frozen), &address, found)?))
     });
     paging::page(found, paging::limit(limit))
 }
@@ -123,7 +129,7 @@ pub fn epochs(
     let accounts = EPOCHS.prefix(executor);
     let found = accounts.range(storage, start, None, Order::Ascending).map(|entry| {
         let (epoch, account) = entry?;
-        Ok((Epoch(epoch), super::account(executor, Epoch(epoch), account)))
+        Ok((Epoch(epoch), super::account(storage, (executor, Epoch(epoch)), account)?))
     });
     paging::page(found, paging::limit(limit))
 }

@@ -5,6 +5,7 @@ mod model;
 mod random;
 mod suite;
 
+mod test_accusations;
 mod test_attacks;
 mod test_auth;
 mod test_batch;
@@ -32,5 +33,6 @@ mod test_settle;
 mod test_setup;
 mod test_stake;
 mod test_sweep;
+mod test_table;
 mod test_tally;
 mod test_verdicts;

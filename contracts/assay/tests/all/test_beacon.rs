@@ -1,5 +1,5 @@
 use assay_common::ids::{Epoch, Randomness, Round, Window};
-use assay_common::msg::{BatchResponse, BeaconResponse, DueBeacon, ExecuteMsg, QueryMsg};
+use assay_common::msg::{BatchResponse, BeaconResponse, DueBeacon, DueResponse, ExecuteMsg, QueryMsg};
 use assay_common::params::ParamsPatch;
 use assay_contract::error::ContractError;
 use cosmwasm_std::HexBinary;
@@ -131,6 +131,31 @@ fn a_batch_stranded_by_a_wrong_key_is_drawn_by_the_beacon_that_governance_correc
     suite.params.beacon.period_seconds = 5;
     let again = suite.posting(6);
     suite.refused(&anyone, &again, 0, ContractError::BeaconKnown { window });
+}
+
+#[test]
+fn beacons_that_nobody_can_post_keep_none_of_a_later_key_out_of_what_is_due() {
+    let mut suite = Suite::new();
+    let governance = suite.governance.clone();
+    let update = |suite: &mut Suite, key: HexBinary, epoch| {
+        let patch: ParamsPatch =
+            cosmwasm_std::from_json(format!(r#"{{"beacon": {{"public_key": "{key}"}}}}"#)).unwrap();
+        suite.accepted(&governance, &ExecuteMsg::UpdateParams { patch, epoch: Epoch(epoch) }, 0);
+    };
+    update(&mut suite, Beacon::new(9).public_key(), 1);
+    suite.at_epoch(1);
+    let (executor, right) = (suite.nodes[0].clone(), suite.beacon.public_key());
+    update(&mut suite, right, 2);
+    let session = suite.open_session(&executor, 9 * FEE);
+    for (nonce, window) in (1..).zip([6, 7, 8, 12]) {
+        suite.at_window(window);
+        let claim = suite.claim(session, nonce);
+        suite.commit_batch(&executor, vec![claim], 0);
+    }
+    suite.at_window(13);
+    let due: DueResponse = suite.query(&QueryMsg::Due { limit: Some(2) });
+    let windows: Vec<u64> = due.beacons.iter().map(|due| due.window.0).collect();
+    assert_eq!(windows, [6, 7, 12]);
 }
 
 #[test]

@@ -1,14 +1,6 @@
-use std::collections::BTreeMap;
-
-use assay_common::ids::{Epoch, ModelDigest};
+use assay_common::ids::ModelDigest;
 use assay_common::msg::{ExecuteMsg, NodeResponse, QueryMsg};
-use assay_common::params::MAX_NODES_PER_MODEL;
 use assay_contract::error::ContractError;
-use assay_contract::state::{NodeNumber, TABLES};
-use assay_contract::table::{self, StakeTable};
-use cosmwasm_std::testing::MockStorage;
-use cosmwasm_std::Uint128;
-use proptest::prelude::*;
 
 use crate::suite::*;
 
@@ -138,45 +130,4 @@ fn bonds_before_the_start_form_the_first_table_and_later_ones_the_next_epochs() 
     suite.refused(&executor, &msg, 0, expected);
     suite.at_epoch(1);
     suite.accepted(&executor, &msg, 0);
-}
-
-#[test]
-fn a_model_has_no_more_nodes_than_one_table_holds() {
-    let model = ModelDigest([1; 32]);
-    let mut table = StakeTable::default();
-    let most = MAX_NODES_PER_MODEL;
-    for number in 0..u32::try_from(most).unwrap() {
-        table = table.with(&model, NodeNumber(number), Uint128::one()).unwrap();
-    }
-    let error = table.clone().with(&model, NodeNumber(9_999), Uint128::one()).unwrap_err();
-    assert_eq!(error, ContractError::ModelFull { model, most });
-    table.with(&model, NodeNumber(7), Uint128::new(9)).unwrap();
-}
-
-proptest! {
-    #[test]
-    fn a_table_is_what_a_map_of_stakes_says(
-        changes in prop::collection::vec((0u64..4, 0u8..6, 0u128..4), 1..40),
-    ) {
-        let model = ModelDigest([1; 32]);
-        let mut storage = MockStorage::new();
-        let mut stakes: BTreeMap<NodeNumber, u128> = BTreeMap::new();
-        let mut epoch = 0;
-        for (step, who, stake) in changes {
-            epoch += step;
-            let node = NodeNumber(who.into());
-            let table = table::in_force(&storage, &model, Epoch(epoch)).unwrap();
-            let table = table.with(&model, node, stake.into()).unwrap();
-            TABLES.save(&mut storage, (&model.0, epoch), &table).unwrap();
-            stakes.insert(node, stake);
-            stakes.retain(|_, stake| *stake > 0);
-            let table = table::in_force(&storage, &model, Epoch(epoch)).unwrap();
-            let sums: Vec<u128> = stakes.values().scan(0, |sum, s| { *sum += s; Some(*sum) }).collect();
-            let nodes: Vec<NodeNumber> = table.0.iter().map(|place| place.node).collect();
-            prop_assert_eq!(nodes, stakes.keys().copied().collect::<Vec<_>>());
-            prop_assert_eq!(table.cumulative(), sums);
-            let other = table::in_force(&storage, &ModelDigest([2; 32]), Epoch(epoch)).unwrap();
-            prop_assert_eq!(other, StakeTable::default());
-        }
-    }
 }

@@ -20,19 +20,6 @@ fn claimable(suite: &Suite, address: &Addr) -> u128 {
     suite.query::<ClaimableResponse>(&query).amount.u128()
 }
 
-/// A cheat's batch of three inferences, the second of which has one token swapped.
-fn cheated(suite: &mut Suite) -> (Addr, Committed) {
-    let executor = suite.nodes[0].clone();
-    let committed = suite.commit_answers(&executor, 3, |seed, number| {
-        let mut artifact = honest_answer(seed, number);
-        if number == 1 {
-            tamper(&mut artifact, 2, swap_token);
-        }
-        artifact
-    });
-    (executor, committed)
-}
-
 // --- what a proof does ---
 
 #[test]

@@ -1,6 +1,6 @@
 use assay_common::ids::{BatchId, Epoch, SessionId};
 use assay_common::msg::{EpochStatus, EvidenceResponse, ExecuteMsg, NodeResponse, QueryMsg, SampleResponse};
-use assay_common::verdict::Outcome;
+use assay_common::verdict::{AbstainReason, Outcome};
 use assay_contract::error::ContractError;
 use cosmwasm_std::Addr;
 
@@ -183,6 +183,31 @@ fn an_inconclusive_epoch_never_lowers_reputation_reward_or_stake() {
     assert_eq!(epoch.reward, epoch.fees - epoch.reserve - epoch.checks);
     let after = node(&suite, &executor);
     assert_eq!((after.reputation, after.stake), (before.reputation, before.stake));
+}
+
+/// Evidence is carried into epochs of a lower bound, where it is above it already.
+#[test]
+fn what_adds_no_evidence_never_condemns_under_a_bound_that_was_lowered() {
+    let mut suite = Suite::new();
+    let (executor, governance) = (suite.nodes[0].clone(), suite.governance.clone());
+    let patch = serde_json::from_str(r#"{"evidence": {"false_forfeit_one_in": "1000000"}}"#).unwrap();
+    suite.accepted(&governance, &ExecuteMsg::UpdateParams { patch, epoch: Epoch(1) }, 0);
+    judged(&mut suite, 0, 8, REPLAY);
+    suite.settle(&executor, 0, 200);
+    let carried = evidence(&suite, &executor);
+    let inconclusive = Outcome::Inconclusive { reason: AbstainReason::Recompute };
+    for (epoch, mind, adds) in [(1, inconclusive, 0), (2, VALID, -47_348)] {
+        let before = evidence(&suite, &executor);
+        judged(&mut suite, epoch, 1, mind);
+        let response = suite.settle(&executor, epoch, 200);
+        let bound: i64 = attribute(&response, "assay_settled", "bound").parse().unwrap();
+        assert!(evidence(&suite, &executor) >= bound && carried >= bound);
+        assert_eq!(evidence(&suite, &executor), before + adds);
+        assert_eq!(suite.epoch(&executor, epoch).status, EpochStatus::Paid);
+    }
+    judged(&mut suite, 3, 1, REPLAY);
+    suite.settle(&executor, 3, 200);
+    assert_eq!(suite.epoch(&executor, 3).status, EpochStatus::Forfeited);
 }
 
 #[test]

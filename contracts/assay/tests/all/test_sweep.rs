@@ -1,5 +1,7 @@
 //! What is final goes, what is needed stays, and the state of a thousand days is that of one.
 
+use std::collections::BTreeSet;
+
 use assay_common::ids::{BatchId, Epoch, SessionId};
 use assay_common::msg::{
     BatchResponse, ClaimableResponse, EpochResponse, EpochStatus, ExecuteMsg, QueryMsg, SampleResponse,
@@ -8,7 +10,9 @@ use assay_common::msg::{
 use assay_common::params::Params;
 use assay_common::verdict::Outcome;
 use assay_contract::error::ContractError;
-use cosmwasm_std::Addr;
+use assay_contract::state::{TABLES, TABLE_LEAVES};
+use assay_contract::table::tree::Root;
+use cosmwasm_std::{Addr, Order};
 
 use crate::suite::*;
 
@@ -17,12 +21,17 @@ const SWEEP: ExecuteMsg = ExecuteMsg::Sweep { limit: 50 };
 /// A network whose results stay for so many epochs, of which three are the fewest that the shortest fraud window allows.
 /// Nobody earns trust in it, so everything is checked, and stakes survive many slashes.
 fn keeping(epochs: u32) -> Suite {
+    keeping_with(epochs, 4)
+}
+
+/// The same with so many nodes.
+fn keeping_with(epochs: u32, nodes: u32) -> Suite {
     let params = |p: &mut Params| {
         p.limits.kept_epochs = epochs;
         p.fraud.window_seconds = 120;
         p.reputation.min_checked = 1_000;
     };
-    Suite::builder().stake(60 * MIN_STAKE).params(params).build()
+    Suite::builder().nodes(nodes).stake(60 * MIN_STAKE).params(params).build()
 }
 
 /// Sweeps for as long as there is something to sweep.
@@ -241,6 +250,34 @@ fn tables_that_guardians_replaced_are_swept() {
         entries.push(size(&suite).0);
     }
     assert_eq!(entries[2], entries[5], "{entries:?}");
+}
+
+#[test]
+fn what_is_stored_of_large_tables_is_what_stored_tables_share() {
+    let mut suite = keeping_with(3, 150);
+    let mut counts = Vec::new();
+    for epoch in 0..14u64 {
+        live(&mut suite, epoch, VALID);
+        // Another node each time, of each of the three leaves in turn.
+        let node = suite.nodes[(epoch * 61 % 150) as usize].clone();
+        suite.accepted(&node, &ExecuteMsg::UpdateNode { models: None, endpoint: None }, 1);
+        sweep(&mut suite);
+        let storage = suite.app.contract_storage(&suite.contract);
+        let tables = TABLES.range(&*storage, None, None, Order::Ascending);
+        let tables: Vec<_> = tables.collect::<Result<_, _>>().unwrap();
+        let of = |(model, _): &(Vec<u8>, u64), root: &Root| {
+            let leaves =
+                root.branches().iter().map(|branch| (model.clone(), branch.first.0, branch.written.0));
+            leaves.collect::<Vec<_>>()
+        };
+        let shared: BTreeSet<_> = tables.iter().flat_map(|(key, root)| of(key, root)).collect();
+        let leaves = TABLE_LEAVES.keys(&*storage, None, None, Order::Ascending);
+        assert_eq!(leaves.collect::<Result<BTreeSet<_>, _>>().unwrap(), shared);
+        counts.push((tables.len(), shared.len()));
+    }
+    assert_eq!(counts[6], counts[13], "{counts:?}");
+    let (tables, leaves) = counts[13];
+    assert!(leaves < tables + 3, "each table but the first has one leaf of its own: {counts:?}");
 }
 
 #[test]

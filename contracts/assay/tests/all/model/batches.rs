@@ -48,7 +48,7 @@ impl World {
         if others < needed {
             return Err(ContractError::TooFewOthers { model, others, needed });
         }
-        let rate_now = rate(cx, node.reputation);
+        let rate_now = rate(cx, self.trusted(&cx.sender));
         let claimed = self.claim_all(cx, &model, rate_now, claims)?;
         let rate = claimed.mark.max(rate_now);
         let planned = (u128::from(rate) * u128::from(claimed.count)).div_ceil(1 << 32);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use assay_common::evidence::Cusum;
 use assay_common::ids::{BatchId, Epoch, SessionId};
-use assay_common::msg::Tallies;
+use assay_common::msg::{EpochStatus, Tallies};
 use assay_common::params::PerAlternative;
 use assay_common::replay::SamplerVersion;
 use assay_common::reputation::Reputation;
@@ -12,7 +12,7 @@ use assay_common::verdict::FinalOutcome;
 use assay_contract::packed;
 use assay_contract::state::{self as stored, NodeNumber};
 use assay_contract::sweep::Item;
-use assay_contract::table::StakeTable;
+use assay_contract::table;
 use cosmwasm_std::{Addr, Order, StdResult, Storage, Uint128};
 
 use super::{Account, Batch, Model, Node, Sample, Session, Touched, World};
@@ -111,7 +111,8 @@ fn compare_session(world: &World, storage: &dyn Storage, id: SessionId) {
 
 fn compare_batch(world: &World, storage: &dyn Storage, id: BatchId) {
     let batch = &world.batches[&id];
-    let expected = Some(batch).filter(|batch| !batch.gone).map(Batch::stored);
+    let vocabulary = world.models[&batch.model].spec.vocabulary;
+    let expected = Some(batch).filter(|batch| !batch.gone).map(|batch| batch.stored(vocabulary));
     assert_eq!(stored::BATCHES.may_load(storage, id.0).expect("readable"), expected, "batch {id}");
     for (draw, sample) in (0..).zip(&batch.samples) {
         let expected = (!batch.gone && draw >= batch.swept).then(|| sample.stored());
@@ -158,16 +159,23 @@ fn compare_jury_state(world: &World, storage: &dyn Storage) {
         })
         .collect();
     same(&accusations, &world.accusations, "accusations");
+    let standing = world.accounts.iter().filter(|(_, account)| account.status == EpochStatus::Condemned);
+    let standing: BTreeMap<_, _> = standing
+        .map(|((of, epoch), account)| ((Addr::unchecked(of), *epoch), account.stored_accusation()))
+        .collect();
+    let found = stored!(stored::ACCUSATIONS, storage);
+    same(&found.into_iter().map(|(key, brought)| (key, Some(brought))).collect(), &standing, "condemned");
     let tables: BTreeMap<_, _> = stored!(stored::TABLES, storage)
-        .into_iter()
-        .map(|((model, epoch), StakeTable(places))| {
+        .into_keys()
+        .map(|(model, epoch)| {
+            let model = assay_common::ids::ModelDigest(model.try_into().expect("32 bytes"));
+            let places = table::in_force(storage, &model, Epoch(epoch)).expect("readable").0;
             let mut before = 0;
             let stakes = places.into_iter().map(|place| {
                 let stake = place.cumulative - before;
                 before = place.cumulative;
                 (place.node.0, stake)
             });
-            let model = assay_common::ids::ModelDigest(model.try_into().expect("32 bytes"));
             ((model, epoch), stakes.collect::<BTreeMap<u32, u128>>())
         })
         .collect();
@@ -260,11 +268,12 @@ impl World {
         }
         let (refund_fees_left, refund_pool_left) = self.refund_left(account);
         let checks: u128 = batches.iter().map(|batch| batch.prepaid() * u128::from(batch.planned)).sum();
-        let accusation = account.accusation.clone().map(|(accuser, finding, batch, index)| {
-            stored::Accusation { accuser: Addr::unchecked(accuser), finding, batch, index }
-        });
+        let (status, accusation) = match account.status {
+            EpochStatus::Condemned => (EpochStatus::Open, None),
+            status => (status, account.stored_accusation()),
+        };
         stored::ExecutorEpoch {
-            status: account.status,
+            status,
             previous: account.previous,
             batches: u32::try_from(batches.len()).expect("few"),
             inferences: batches.iter().map(|batch| batch.count()).sum(),
@@ -288,6 +297,13 @@ impl World {
             refund_fees_left: refund_fees_left.into(),
             refund_pool_left: refund_pool_left.into(),
         }
+    }
+}
+
+impl Account {
+    fn stored_accusation(&self) -> Option<stored::Accusation> {
+        let (accuser, finding, batch, index) = self.accusation.clone()?;
+        Some(stored::Accusation { accuser: Addr::unchecked(accuser), finding, batch, index })
     }
 }
 
@@ -336,7 +352,7 @@ impl Session {
 }
 
 impl Batch {
-    fn stored(&self) -> stored::Batch {
+    fn stored(&self, vocabulary: u32) -> stored::Batch {
         stored::Batch {
             executor: Addr::unchecked(&self.executor),
             model: self.model,
@@ -346,6 +362,7 @@ impl Batch {
             window: self.window,
             epoch: self.epoch,
             rate_q32: self.rate,
+            vocabulary,
             sampler: SamplerVersion(1),
             accusable: self.accusable,
             fees: self.fees.into(),

@@ -71,6 +71,7 @@ impl World {
         let params = self.params_of(epoch)?;
         account.accusation = Some((cx.sender.clone(), finding, id, index));
         if account.status.is_settled() {
+            self.nodes.get_mut(&executor).expect("an executor is a node").reputation = 0;
             account.slashed = self.slash(cx, &params, &executor);
             let (accuser, due) = bounty(&params, account.slashed, &executor, &account);
             account.bounty = due;
@@ -81,10 +82,21 @@ impl World {
         } else {
             account.status = EpochStatus::Condemned;
         }
-        self.nodes.get_mut(&executor).expect("an executor is a node").reputation = 0;
         self.touched.insert(Touched::Account(executor.clone(), epoch.0));
         self.accounts.insert((executor, epoch.0), account);
         Ok(())
+    }
+}
+
+impl World {
+    /// A node's reputation, which is worth nothing while an epoch of it is condemned.
+    pub fn trusted(&self, executor: &str) -> u32 {
+        let mut own = self.accounts.iter().filter(|((of, _), _)| of == executor);
+        if own.any(|(_, account)| account.status == EpochStatus::Condemned) {
+            0
+        } else {
+            self.nodes[executor].reputation
+        }
     }
 }
 

@@ -67,7 +67,7 @@ impl World {
             status: SessionStatus::Open,
             escrow: cx.funds,
             nonce: Nonce(0),
-            mark: rate(cx, node.reputation),
+            mark: rate(cx, self.trusted(executor)),
             payments: BTreeMap::new(),
             swept: false,
         };

@@ -95,12 +95,13 @@ impl World {
                 FinalOutcome::Fail { .. } => Some(Audit::Fail { class }),
                 _ => None,
             };
-            if let Some(audit) = audit {
-                for (counter, step) in evidence.iter_mut().zip(scheme.step(audit)) {
-                    *counter = (*counter).max(0) + step;
-                }
+            let Some(audit) = audit else { continue };
+            let mut reached = false;
+            for (counter, step) in evidence.iter_mut().zip(scheme.step(audit)) {
+                *counter = (*counter).max(0) + step;
+                reached |= step > 0 && *counter >= scheme.bound;
             }
-            if evidence.iter().any(|counter| *counter >= scheme.bound) {
+            if reached {
                 return (evidence, End::Condemned(id));
             }
         }

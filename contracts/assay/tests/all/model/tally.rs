@@ -269,10 +269,12 @@ impl World {
             let mut missed_too_often = false;
             for attended in seats {
                 let step = scheme.step(if attended { ATTENDED } else { MISSED });
+                let mut reached = false;
                 for (counter, step) in juror.attendance.iter_mut().zip(step) {
                     *counter = (*counter).max(0) + step;
+                    reached |= step > 0 && *counter >= scheme.bound;
                 }
-                if juror.attendance.iter().any(|counter| *counter >= scheme.bound) {
+                if reached {
                     juror.attendance = [0; 3];
                     missed_too_often = true;
                 }

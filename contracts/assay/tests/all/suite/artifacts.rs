@@ -256,3 +256,16 @@ pub fn some_equivocation_proof() -> EquivocationProof {
         path: Vec::new(),
     }
 }
+
+/// A cheat's batch of three inferences, the second of which has one token swapped.
+pub fn cheated(suite: &mut Suite) -> (Addr, Committed) {
+    let executor = suite.nodes[0].clone();
+    let committed = suite.commit_answers(&executor, 3, |seed, number| {
+        let mut artifact = honest_answer(seed, number);
+        if number == 1 {
+            tamper(&mut artifact, 2, swap_token);
+        }
+        artifact
+    });
+    (executor, committed)
+}
