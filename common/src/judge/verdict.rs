@@ -49,7 +49,11 @@ pub fn judge(
     measurement: &Measurement,
     calibration: &Calibration,
 ) -> Report {
-    judge_measured(&Exact::of(artifact, rows, run_seed, calibration.spec.vocabulary), measurement, calibration)
+    judge_measured(
+        &Exact::of(artifact, rows, run_seed, calibration.spec.vocabulary),
+        measurement,
+        calibration,
+    )
 }
 
 /// Judges by one after another of:
@@ -113,8 +117,7 @@ fn is_sound(measurement: &Measurement, positions: usize) -> bool {
 /// The checks that need no second pass; the bin is left to the calibration.
 fn report(exact: &Exact, measurement: &Measurement, calibration: &Calibration) -> Report {
     let limit = calibration.perplexity_limit(exact.tokens);
-    let perplexity =
-        exact.sampled.then(|| Check { value: to_unit_interval(measurement.margin()), limit });
+    let perplexity = exact.sampled.then(|| Check { value: to_unit_interval(measurement.margin()), limit });
     let limit = calibration.distance.for_tokens(exact.tokens);
     let report = Report {
         outcome: Outcome::Valid,

@@ -77,8 +77,8 @@ impl Answers {
     /// It is no answers file, was made for another model, scheme, prompts or length, or holds an answer that is empty or names an id beyond
     /// the vocabulary; the line is named.
     pub fn read(path: &Path, expected: Expected<'_>) -> Result<Self> {
-        let text =
-            std::fs::read_to_string(path).with_context(|| format!("the answers {} cannot be read", path.display()))?;
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("the answers {} cannot be read", path.display()))?;
         let end = text.rfind('\n').map_or(0, |at| at + 1);
         if end < text.len() {
             eprintln!("{}: the last line was cut off, its answer is left out", path.display());
@@ -97,7 +97,10 @@ impl Answers {
                 serde_json::from_str(text).with_context(|| format!("line {line} is no answer"))?;
             answer.check(expected).with_context(|| format!("line {line}, prompt {}", answer.prompt))?;
             let prompt = answer.prompt;
-            ensure!(by_prompt.insert(prompt, answer).is_none(), "line {line}: prompt {prompt} was answered before");
+            ensure!(
+                by_prompt.insert(prompt, answer).is_none(),
+                "line {line}: prompt {prompt} was answered before"
+            );
         }
         let OutsideCell { engine, device, batch } = header.cell;
         Ok(Self { platform: Platform { engine, device }, setting: format!("batches of {batch}"), by_prompt })
@@ -112,9 +115,14 @@ impl Answers {
     /// # Errors
     /// There is none, or the engine was fed other ids than the prompt's.
     pub fn artifact(&self, number: u64, question: &Question) -> Result<Artifact> {
-        let answer = self.by_prompt.get(&number).with_context(|| format!("prompt {number} is not answered"))?;
+        let answer =
+            self.by_prompt.get(&number).with_context(|| format!("prompt {number} is not answered"))?;
         if answer.prompt_ids != question.prompt {
-            bail!("prompt {number}: the engine was fed {:?}, its ids are {:?}", answer.prompt_ids, question.prompt);
+            bail!(
+                "prompt {number}: the engine was fed {:?}, its ids are {:?}",
+                answer.prompt_ids,
+                question.prompt
+            );
         }
         let leaves = (0u32..).zip(&answer.rows).map(|(position, row)| encode_leaf(position, &row.row()));
         Ok(Artifact {
@@ -166,7 +174,8 @@ impl Answer {
 
 impl OutsideRow {
     fn row(&self) -> Row {
-        let entry = |(id, surprisal): (u32, u32)| Entry { surprisal: Surprisal(surprisal), token: TokenId(id) };
+        let entry =
+            |(id, surprisal): (u32, u32)| Entry { surprisal: Surprisal(surprisal), token: TokenId(id) };
         let entries = self.entries.iter().copied().map(entry).collect();
         Row { token: TokenId(self.token), cut: entry(self.cut), entries }
     }

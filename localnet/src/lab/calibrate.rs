@@ -25,7 +25,8 @@ pub struct CalibrateArgs {
 /// # Errors
 /// A trace that is not honest, not of one model and prompts, or does not replay; and what a calibration refuses.
 pub fn run(args: &CalibrateArgs) -> Result<()> {
-    let read = |path: &PathBuf| -> Result<(String, Trace)> { Ok((path.display().to_string(), file::read(path)?)) };
+    let read =
+        |path: &PathBuf| -> Result<(String, Trace)> { Ok((path.display().to_string(), file::read(path)?)) };
     let traces: Vec<(String, Trace)> = args.traces.iter().map(read).collect::<Result<_>>()?;
     let named: Vec<(&str, &Trace)> = traces.iter().map(|(name, trace)| (name.as_str(), trace)).collect();
     let calibration = of_traces(&named)?;
@@ -58,11 +59,18 @@ fn honest_cell(name: &str, trace: &Trace, first: &Trace) -> Result<HonestCell> {
         return Err(HeaderError::OtherModel { found, expected }).with_context(|| format!("the trace {name}"));
     }
     ensure!(header.prompts == first.header.prompts, "the trace {name} answers other prompts than the first");
-    ensure!(header.role == Role::Honest, "the trace {name} is no honest cell's: it is of role {:?}", header.role);
+    ensure!(
+        header.role == Role::Honest,
+        "the trace {name} is no honest cell's: it is of role {:?}",
+        header.role
+    );
     for record in trace.records.values() {
         let position = record.mismatches.first();
         let prompt = record.prompt;
-        ensure!(position.is_none(), "the trace {name}: the answer to prompt {prompt} does not replay: it is not honest");
+        ensure!(
+            position.is_none(),
+            "the trace {name}: the answer to prompt {prompt} does not replay: it is not honest"
+        );
     }
     let answers = trace.records.values().map(|record| record.honest()).collect();
     Ok(HonestCell { cell: header.cell.clone(), answers })
@@ -107,8 +115,14 @@ mod tests {
         let mut spec = one.header.spec.clone();
         spec.vocabulary += 1;
         let model = spec.digest();
-        refused(&Trace { header: Header { spec, model, ..one.header.clone() }, ..one.clone() }, "it is for model");
-        refused(&Trace { header: Header { role: Role::Attack, ..one.header.clone() }, ..one.clone() }, "no honest cell");
+        refused(
+            &Trace { header: Header { spec, model, ..one.header.clone() }, ..one.clone() },
+            "it is for model",
+        );
+        refused(
+            &Trace { header: Header { role: Role::Attack, ..one.header.clone() }, ..one.clone() },
+            "no honest cell",
+        );
         let prompts = assay_common::ids::Digest([8; 32]);
         refused(&Trace { header: Header { prompts, ..one.header.clone() }, ..one.clone() }, "other prompts");
         let mut dishonest = one.clone();

@@ -51,7 +51,10 @@ impl std::str::FromStr for Cell {
             ("f32", _) => Cell::F32,
             (_, Some(sd)) => {
                 let sd: f64 = sd.parse().with_context(|| format!("`{name}` names no standard deviation"))?;
-                ensure!(sd > 0.0 && sd <= MOST_NOISE, "noise of {sd} is not above 0 and at most {MOST_NOISE}");
+                ensure!(
+                    sd > 0.0 && sd <= MOST_NOISE,
+                    "noise of {sd} is not above 0 and at most {MOST_NOISE}"
+                );
                 Cell::Noise(sd)
             }
             _ => bail!("`{name}` is no cell: fused, explicit, f32 and noise-SD are"),
@@ -188,13 +191,17 @@ mod tests {
     fn cells_and_attacks_are_known_by_name_and_others_are_refused_with_it() {
         assert_eq!("explicit".parse::<Cell>().unwrap(), Cell::Scheme(AttentionKernel::Explicit));
         assert_eq!("noise-0.02".parse::<Cell>().unwrap().role(), Role::Noise);
-        for (name, says) in [("eager", "no cell"), ("noise-x", "standard deviation"), ("noise--1", "not above 0")] {
+        for (name, says) in
+            [("eager", "no cell"), ("noise-x", "standard deviation"), ("noise--1", "not above 0")]
+        {
             let error = format!("{:#}", name.parse::<Cell>().unwrap_err());
             assert!(error.contains(says), "{error}");
         }
         assert_eq!(cheat("fp8:20").unwrap().share().as_percent(), 20);
         assert_eq!(cheat("int8-g128").unwrap().attack(), Attack::Int8G128);
-        for (name, says) in [("int3", "no attack"), ("fp8:x", "percentage"), ("fp8:0", "between"), ("withhold", "changes no")] {
+        for (name, says) in
+            [("int3", "no attack"), ("fp8:x", "percentage"), ("fp8:0", "between"), ("withhold", "changes no")]
+        {
             let error = format!("{:#}", cheat(name).unwrap_err());
             assert!(error.contains(says), "{error}");
         }

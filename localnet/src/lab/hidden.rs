@@ -46,7 +46,12 @@ impl HiddenStates {
     ///
     /// # Errors
     /// It cannot be written, or holds the states of another run.
-    pub fn open(path: &Path, header: &Header, hidden: usize, done: impl Iterator<Item = u64>) -> Result<Self> {
+    pub fn open(
+        path: &Path,
+        header: &Header,
+        hidden: usize,
+        done: impl Iterator<Item = u64>,
+    ) -> Result<Self> {
         let named = || format!("the hidden states in {}", path.display());
         std::fs::create_dir_all(path).with_context(named)?;
         let cell = &header.cell;
@@ -98,7 +103,13 @@ impl HiddenStates {
     ///
     /// # Errors
     /// It cannot be written, or the states are not one for each token.
-    pub fn add(&mut self, prompt: u64, artifact: &Artifact, executor: Option<&[f32]>, verifier: &[f32]) -> Result<()> {
+    pub fn add(
+        &mut self,
+        prompt: u64,
+        artifact: &Artifact,
+        executor: Option<&[f32]>,
+        verifier: &[f32],
+    ) -> Result<()> {
         let expected = artifact.tokens.len() * self.index.hidden;
         for states in executor.into_iter().chain([verifier]) {
             ensure!(
@@ -157,7 +168,8 @@ mod tests {
         states.add(5, &artifact(&[9]), Some(&[5.0, 6.0]), &[7.0, 8.0]).unwrap();
         let verifier = std::fs::read(dir.path().join("verifier.f32")).unwrap();
         assert_eq!(verifier, little_endian(&[3.0, 4.0, 7.0, 8.0]));
-        let index: Index = serde_json::from_slice(&std::fs::read(dir.path().join("index.json")).unwrap()).unwrap();
+        let index: Index =
+            serde_json::from_slice(&std::fs::read(dir.path().join("index.json")).unwrap()).unwrap();
         assert_eq!((index.answers[1].first_row, &index.answers[1].tokens[..]), (1, &[9u32][..]));
         let other = Header { max_new: 9, ..header };
         let error = HiddenStates::open(dir.path(), &other, 2, [3, 5].into_iter()).err().unwrap();

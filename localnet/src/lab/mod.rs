@@ -8,7 +8,9 @@ pub mod calibrate;
 pub mod executor;
 pub mod hidden;
 pub mod machine;
+pub mod plan;
 pub mod prompts;
+pub mod report;
 pub mod trace;
 
 use anyhow::Result;
@@ -28,6 +30,10 @@ enum Command {
     Trace(trace::TraceArgs),
     /// Makes a calibration out of honest traces.
     Calibrate(calibrate::CalibrateArgs),
+    /// Makes results.json, figures and the tables of docs/science.md out of traces.
+    Report(report::ReportArgs),
+    /// Makes the traces of a plan that are not there yet, then the report.
+    Figures(plan::PlanArgs),
 }
 
 /// # Errors
@@ -36,5 +42,7 @@ pub fn run(lab: Lab) -> Result<()> {
     match lab.command {
         Command::Trace(args) => trace::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Figures(args) => plan::run(&args),
     }
 }

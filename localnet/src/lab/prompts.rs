@@ -88,7 +88,9 @@ mod tests {
     #[test]
     fn lengths_and_languages_are_many() {
         let words: Vec<usize> = TEXT.lines().map(|line| line.split_whitespace().count()).collect();
-        assert!(words.iter().any(|count| *count > 150) && words.iter().filter(|count| **count > 90).count() > 8);
+        assert!(
+            words.iter().any(|count| *count > 150) && words.iter().filter(|count| **count > 90).count() > 8
+        );
         for script in ['光', 'む', '옛', 'ك', 'ש', 'З', 'Μ', 'भ', 'ก', 'ğ'] {
             assert!(TEXT.contains(script), "{script}");
         }

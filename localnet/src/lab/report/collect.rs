@@ -69,9 +69,13 @@ pub fn by_scheme(traces: Vec<(String, Trace)>) -> Result<BTreeMap<String, Traces
         if let Some(other) = own.all().next() {
             let (found, expected) = (header.model, other.header.model);
             if found != expected {
-                return Err(HeaderError::OtherModel { found, expected }).with_context(|| format!("the trace {path}"));
+                return Err(HeaderError::OtherModel { found, expected })
+                    .with_context(|| format!("the trace {path}"));
             }
-            ensure!(header.prompts == other.header.prompts, "the trace {path} answers other prompts than others do");
+            ensure!(
+                header.prompts == other.header.prompts,
+                "the trace {path} answers other prompts than others do"
+            );
         }
         let key = (header.split, header.role, header.name.clone());
         ensure!(
@@ -100,9 +104,11 @@ mod tests {
     fn traces_are_found_by_part_role_and_name() {
         let mut finer = trace("f32");
         finer.header.role = Role::Finer;
-        let traces = vec![("a".to_owned(), trace("one")), ("b".to_owned(), finer), ("c".to_owned(), trace("two"))];
+        let traces =
+            vec![("a".to_owned(), trace("one")), ("b".to_owned(), finer), ("c".to_owned(), trace("two"))];
         let schemes = by_scheme(traces).unwrap();
-        let names: Vec<&str> = schemes["bf16_f32"].of(Split::Test, Role::Honest).map(|(name, _)| name).collect();
+        let names: Vec<&str> =
+            schemes["bf16_f32"].of(Split::Test, Role::Honest).map(|(name, _)| name).collect();
         assert_eq!(names, ["one", "two"]);
         assert_eq!(schemes["bf16_f32"].of(Split::Development, Role::Honest).count(), 0);
     }
@@ -110,7 +116,8 @@ mod tests {
     #[test]
     fn traces_of_another_model_or_prompts_or_the_same_name_are_refused_by_path() {
         let refused = |other: Trace, says: &str| {
-            let error = by_scheme(vec![("a".to_owned(), trace("one")), ("path/b".to_owned(), other)]).unwrap_err();
+            let error =
+                by_scheme(vec![("a".to_owned(), trace("one")), ("path/b".to_owned(), other)]).unwrap_err();
             let error = format!("{error:#}");
             assert!(error.contains("path/b") && error.contains(says), "{error}");
         };

@@ -87,7 +87,8 @@ fn results(
     let header = &honest().next()?.1.header;
     let records = || honest().flat_map(|(_, trace)| trace.records.values());
     let tokens = records().map(|record| f64::from(record.tokens)).sum::<f64>().max(1.0);
-    let per_token = |bytes: fn(&Record) -> usize| records().map(|record| bytes(record) as f64).sum::<f64>() / tokens;
+    let per_token =
+        |bytes: fn(&Record) -> usize| records().map(|record| bytes(record) as f64).sum::<f64>() / tokens;
     let by_cell = evaluated.keys().flat_map(|scheme| {
         let cells = schemes[scheme].of(Split::Test, Role::Honest);
         cells.filter_map(move |(name, trace)| Some((format!("{scheme} {name}"), cost([trace].into_iter())?)))

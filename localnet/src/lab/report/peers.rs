@@ -63,7 +63,10 @@ pub fn read(dir: &Path) -> Result<Vec<PeerSample>> {
     let mut paths: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     paths.sort();
-    paths.iter().map(|path| read_file(path).with_context(|| format!("the peer's file {}", path.display()))).collect()
+    paths
+        .iter()
+        .map(|path| read_file(path).with_context(|| format!("the peer's file {}", path.display())))
+        .collect()
 }
 
 fn read_file(path: &Path) -> Result<PeerSample> {
@@ -72,7 +75,8 @@ fn read_file(path: &Path) -> Result<PeerSample> {
     let [statistic, scheme, split, name] = parts[..] else {
         bail!("its name is not STATISTIC.SCHEME.SPLIT.NAME.json");
     };
-    let split = serde_json::from_value(split.into()).with_context(|| format!("`{split}` is no part of the prompts"))?;
+    let split = serde_json::from_value(split.into())
+        .with_context(|| format!("`{split}` is no part of the prompts"))?;
     let file: PeerFile = serde_json::from_slice(&std::fs::read(path)?)?;
     ensure!(file.block > 0, "its block has no tokens");
     let by_token = file.answers.iter().all(|answer| answer.margins.is_some());
@@ -110,7 +114,9 @@ impl PeerAnswer {
                 ("mant_err_median", line.mant_err_median),
             ];
             let ratio = |(field, line): (&str, f64)| {
-                let found = block[field].as_f64().with_context(|| format!("prompt {prompt}: a block has no {field}"))?;
+                let found = block[field]
+                    .as_f64()
+                    .with_context(|| format!("prompt {prompt}: a block has no {field}"))?;
                 ensure!(found.is_finite(), "prompt {prompt}: {field} is {found}");
                 Ok(found / line)
             };

@@ -120,8 +120,11 @@ fn tpr_interval(
     values: usize,
     threshold: impl Fn(usize) -> Option<Threshold>,
 ) -> Option<Interval> {
-    let answers: Vec<Vec<f64>> =
-        attack.answers.iter().map(|answer| Sample { answers: vec![answer.clone()], ..Sample::default() }.blocks(values)).collect();
+    let answers: Vec<Vec<f64>> = attack
+        .answers
+        .iter()
+        .map(|answer| Sample { answers: vec![answer.clone()], ..Sample::default() }.blocks(values))
+        .collect();
     let mut resample = 0;
     interval(answers.len(), RESAMPLES, SEED + 1, |drawn| {
         resample += 1;
@@ -136,12 +139,14 @@ fn tpr_interval(
 
 fn tokens(attack: &Sample, until: &Until, unit: usize) -> Tokens {
     let count = attack.answers.len();
-    let run = |first: usize| (0..count).flat_map(move |next| &attack.answers[(first + next) % count]).copied();
+    let run =
+        |first: usize| (0..count).flat_map(move |next| &attack.answers[(first + next) % count]).copied();
     let found = |first: usize| match until {
         Until::Evidence(detector) => detector.as_ref()?.tokens(run(first), ALPHA),
         Until::Proof => run(first).position(|value| value > 0.0).map(|before| before + 1),
     };
-    let mut tokens: Vec<usize> = (0..count).map(|first| found(first).map_or(usize::MAX, |n| n * unit)).collect();
+    let mut tokens: Vec<usize> =
+        (0..count).map(|first| found(first).map_or(usize::MAX, |n| n * unit)).collect();
     tokens.sort_unstable();
     let quantile = |share: f64| {
         let last = tokens.len().checked_sub(1)?;

@@ -95,7 +95,10 @@ fn cells(traces: &Traces, calibration: &Calibration) -> BTreeMap<String, CellFig
         };
         (name.to_owned(), figures)
     };
-    [Role::Honest, Role::Finer, Role::Noise].into_iter().flat_map(|role| traces.of(Split::Test, role).map(of_trace)).collect()
+    [Role::Honest, Role::Finer, Role::Noise]
+        .into_iter()
+        .flat_map(|role| traces.of(Split::Test, role).map(of_trace))
+        .collect()
 }
 
 fn verdicts(traces: &Traces, calibration: &Calibration) -> BTreeMap<String, Counts> {
@@ -106,7 +109,8 @@ fn verdicts(traces: &Traces, calibration: &Calibration) -> BTreeMap<String, Coun
 
 fn of_looked(looked: Looked, traces: &Traces, calibration: &Calibration) -> Samples {
     let samples = |split, role| {
-        let sample = |(name, trace): (&str, &Trace)| (name.to_owned(), looked.sample(trace, &calibration.scorer));
+        let sample =
+            |(name, trace): (&str, &Trace)| (name.to_owned(), looked.sample(trace, &calibration.scorer));
         traces.of(split, role).map(sample).collect::<BTreeMap<String, Sample>>()
     };
     let mut attacks = samples(Split::Test, Role::Attack);
@@ -150,7 +154,10 @@ fn of_peers(scheme: &str, peers: &[PeerSample], traces: &Traces) -> Vec<Samples>
             _ => eprintln!("{}: {} says nothing of a trace that is there", peer.statistic, peer.name),
         }
     }
-    found.into_values().filter(|samples| !samples.development.is_empty() && !samples.honest.is_empty()).collect()
+    found
+        .into_values()
+        .filter(|samples| !samples.development.is_empty() && !samples.honest.is_empty())
+        .collect()
 }
 
 fn evidence(development: &[Sample]) -> Until {

@@ -68,7 +68,11 @@ impl Looked {
             Looked::Gonka => judged(&wide(&record.relative)).to_vec(),
             Looked::Surprisal => {
                 let [surprisal, entropy, _] = &record.surprise;
-                surprisal.iter().zip(entropy).map(|(own, expected)| f64::from(*own) - f64::from(*expected)).collect()
+                surprisal
+                    .iter()
+                    .zip(entropy)
+                    .map(|(own, expected)| f64::from(*own) - f64::from(*expected))
+                    .collect()
             }
             Looked::Replay => {
                 (0..record.tokens).map(|at| f64::from(u8::from(record.mismatches.contains(&at)))).collect()
@@ -111,10 +115,14 @@ mod tests {
     fn distances_leave_out_the_first_position_and_proofs_count_it() {
         let mut record = example::record(1, 6);
         record.mismatches = vec![0, 4];
-        let whitened: Vec<_> = (0..40).flat_map(|prompt| example::record(prompt, 12).measurement().whitened).collect();
+        let whitened: Vec<_> =
+            (0..40).flat_map(|prompt| example::record(prompt, 12).measurement().whitened).collect();
         let scorer = assay_common::judge::fit::fit(&whitened).unwrap();
         let values = |looked: Looked| looked.values(&record, &scorer);
-        assert_eq!(values(Looked::Articles), record.distance[1..].iter().map(|d| f64::from(*d)).collect::<Vec<_>>());
+        assert_eq!(
+            values(Looked::Articles),
+            record.distance[1..].iter().map(|d| f64::from(*d)).collect::<Vec<_>>()
+        );
         assert_eq!(values(Looked::Replay), [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
         assert_eq!(values(Looked::Judge(Statistic::Magnitude)).len(), 5);
         assert_eq!(values(Looked::Far).len(), 6);

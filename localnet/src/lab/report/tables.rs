@@ -125,14 +125,16 @@ fn detection(text: &mut String, scheme: &Scheme) {
 
 fn rates(power: &Power, length: usize) -> String {
     let rate = |(name, _): &(&str, f64)| {
-        let extrapolated = power.extrapolated_lengths.get(*name).is_some_and(|lengths| lengths.contains(&length));
+        let extrapolated =
+            power.extrapolated_lengths.get(*name).is_some_and(|lengths| lengths.contains(&length));
         let mark = if extrapolated { "*" } else { "" };
         power.rate(name, length).map(|share| format!("{:.1}{mark}", 100.0 * share))
     };
     let found: Option<Vec<String>> = RATES.iter().map(rate).collect();
     let Some(found) = found else { return "–".to_owned() };
     let interval = power.tpr_interval.get("1e-3").and_then(|lengths| *lengths.get(&length.to_string())?);
-    let interval = interval.map_or(String::new(), |[low, high]| format!(" ({:.0}–{:.0})", 100.0 * low, 100.0 * high));
+    let interval =
+        interval.map_or(String::new(), |[low, high]| format!(" ({:.0}–{:.0})", 100.0 * low, 100.0 * high));
     format!("{}{interval}", found.join(" / "))
 }
 
@@ -156,7 +158,8 @@ fn verdicts(text: &mut String, scheme: &Scheme) {
     let _ = writeln!(text, "Whole answers under the calibration of these traces:\n");
     let _ = writeln!(text, "| executor | answers | passed | failed |\n|---|---|---|---|");
     for (name, counts) in &scheme.verdicts {
-        let failed: Vec<String> = counts.failed.iter().map(|(check, count)| format!("{check} {count}")).collect();
+        let failed: Vec<String> =
+            counts.failed.iter().map(|(check, count)| format!("{check} {count}")).collect();
         let failed = if failed.is_empty() { "–".to_owned() } else { failed.join(", ") };
         let _ = writeln!(text, "| {name} | {} | {} | {failed} |", counts.answers, counts.passed);
     }

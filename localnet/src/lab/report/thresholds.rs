@@ -46,7 +46,8 @@ impl Thresholds {
             }
             None
         });
-        let blocks = LENGTHS.map(|length| values(length, unit).map_or(0, |values| count(cells, values))).to_vec();
+        let blocks =
+            LENGTHS.map(|length| values(length, unit).map_or(0, |values| count(cells, values))).to_vec();
         Self { unit, set, resampled, blocks }
     }
 
@@ -105,7 +106,8 @@ mod tests {
         assert!(both.at(0, 2).unwrap().extrapolated && !both.at(0, 1).unwrap().extrapolated);
         assert_eq!((both.blocks[0], both.blocks[6], both.blocks[7]), (12_800, 200, 0));
         assert_eq!(both.at(7, 0), None);
-        let spread: Vec<f64> = (0..RESAMPLES).filter_map(|n| both.resampled(0, 0, n)).map(|t| t.value).collect();
+        let spread: Vec<f64> =
+            (0..RESAMPLES).filter_map(|n| both.resampled(0, 0, n)).map(|t| t.value).collect();
         assert_eq!(spread.len(), RESAMPLES);
         assert!(spread.iter().any(|value| *value != worst.value));
     }

@@ -25,7 +25,8 @@ pub struct Trace {
 /// # Errors
 /// It cannot be read, has no header of this format, or holds a line that is no sound answer; the line is named.
 pub fn read(path: &Path) -> Result<Trace> {
-    let bytes = std::fs::read(path).with_context(|| format!("the trace {} cannot be read", path.display()))?;
+    let bytes =
+        std::fs::read(path).with_context(|| format!("the trace {} cannot be read", path.display()))?;
     parse(&bytes).with_context(|| format!("the trace {}", path.display()))
 }
 
@@ -101,7 +102,8 @@ impl TraceFile {
     /// It cannot be written, or is not sound: then nothing is written.
     pub fn append(&mut self, record: Record) -> Result<()> {
         record.check()?;
-        write_line(&mut self.file, &record).with_context(|| format!("{} cannot be written", self.path.display()))?;
+        write_line(&mut self.file, &record)
+            .with_context(|| format!("{} cannot be written", self.path.display()))?;
         self.done.insert(record.prompt, record);
         Ok(())
     }

@@ -89,6 +89,16 @@ impl Header {
 
 /// In the order in which they are compared.
 const FIELDS: [&str; 12] = [
-    "model", "name", "role", "split", "prompts", "max_new", "seed_tag", "cell", "machine", "code", "spec",
+    "model",
+    "name",
+    "role",
+    "split",
+    "prompts",
+    "max_new",
+    "seed_tag",
+    "cell",
+    "machine",
+    "code",
+    "spec",
     "statistic_version",
 ];

@@ -6,13 +6,13 @@ use anyhow::{Context, Result};
 use assay_common::artifact::Artifact;
 use assay_common::digest::tagged;
 use assay_common::ids::{DrawSeed, RunSeed};
-use assay_common::probe::places;
+use assay_common::probe::{places, ProbePlace};
 use assay_common::replay::{replay, Replay};
 use assay_common::row::Row;
 use assay_common::sampler::SamplingParams;
 use assay_common::session::{prompt_digest, Request};
 use assay_sidecar::engine::Question;
-use assay_sidecar::measure::{measure, probe_deviations, Subject};
+use assay_sidecar::measure::{measure, measure_with_deviations, Subject};
 use assay_sidecar::model::Model;
 
 use super::super::prompts::Prompt;
@@ -37,7 +37,7 @@ pub fn question(model: &Model, prompt: Prompt<'_>, max_new: u32) -> Result<Quest
     Ok(Question { request, salt, prompt: ids, run_seed: RunSeed(tagged(SEED_TAG, &prompt.number)) })
 }
 
-/// Measures an answer; `probed` asks for the deviations that a calibration's probes need, which takes two passes more.
+/// Measures an answer; `probed` asks for the deviations that a calibration's probes need.
 ///
 /// # Errors
 /// The artifact breaks a rule of the format, or the model fails.
@@ -57,22 +57,21 @@ pub fn measured(
     let mismatches = mismatches.map(|(position, _)| position).collect();
     let bytes = artifact.encode();
     let zstd = zstd::bulk::compress(&bytes, zstd::DEFAULT_COMPRESSION_LEVEL)?.len();
-    let mut subject =
-        Subject { prompt: question.prompt.clone(), rows, sampling, run_seed, probes: Vec::new() };
+    let probes = if probed { probes(prompt, &rows, vocabulary)? } else { Vec::new() };
+    let subject = Subject { prompt: question.prompt.clone(), rows, sampling, run_seed, probes };
     let began = Instant::now();
-    let measurement = measure(model, &subject).with_context(|| format!("the answer to prompt {prompt}"))?;
+    let (measurement, deviations) = match probed {
+        true => measure_with_deviations(model, &subject),
+        false => measure(model, &subject).map(|measurement| (measurement, Vec::new())),
+    }
+    .with_context(|| format!("the answer to prompt {prompt}"))?;
     let verify_seconds = began.elapsed().as_secs_f32();
     let made = Made { prompt, bytes: bytes.len(), zstd, generate_seconds, verify_seconds };
-    let mut record = Record::new(made, &measurement, mismatches);
-    if probed {
-        subject.probes = probes(prompt, &subject.rows, vocabulary)?;
-        record.deviations = probe_deviations(model, &subject)?;
-    }
-    Ok(record)
+    Ok(Record { deviations, ..Record::new(made, &measurement, mismatches) })
 }
 
 /// Places drawn as a juror's probes are.
-fn probes(prompt: u64, rows: &[Row], vocabulary: u32) -> Result<Vec<assay_common::probe::ProbePlace>> {
+fn probes(prompt: u64, rows: &[Row], vocabulary: u32) -> Result<Vec<ProbePlace>> {
     let listed = |position: u32, token: u32| {
         rows.get(position as usize).is_some_and(|row| row.entries.iter().any(|entry| entry.token.0 == token))
     };

@@ -31,7 +31,13 @@ impl Progress {
             let left = self.todo.saturating_sub(self.answers) as f64 / self.answers.max(1) as f64;
             let seconds = self.began.elapsed().as_secs_f64();
             let rate = self.tokens as f64 / seconds;
-            eprintln!("{}: {}/{}, {rate:.1} tokens/s, {:.0} s left", self.name, self.answers, self.todo, left * seconds);
+            eprintln!(
+                "{}: {}/{}, {rate:.1} tokens/s, {:.0} s left",
+                self.name,
+                self.answers,
+                self.todo,
+                left * seconds
+            );
         }
     }
 

@@ -43,7 +43,9 @@ pub enum RecordError {
     Empty { prompt: u64 },
     #[error("the answer to prompt {prompt} has {tokens} tokens and {found} numbers of {column}")]
     Length { prompt: u64, tokens: u32, column: &'static str, found: usize },
-    #[error("the answer to prompt {prompt} has {column} {value} at position {position}, not a finite number")]
+    #[error(
+        "the answer to prompt {prompt} has {column} {value} at position {position}, not a finite number"
+    )]
     NotFinite { prompt: u64, column: &'static str, position: usize, value: f32 },
     #[error("the answer to prompt {prompt} does not replay at position {position}, of {tokens} tokens")]
     Mismatch { prompt: u64, position: u32, tokens: u32 },
@@ -81,7 +83,11 @@ impl Record {
                 column(&mut whitened.iter().map(|position| position.features[feature]))
             }),
             relative: column(&mut comparators.iter().map(|found| found.relative)),
-            surprise: [surprise(|own| own.surprisal), surprise(|own| own.entropy), surprise(|own| own.variance)],
+            surprise: [
+                surprise(|own| own.surprisal),
+                surprise(|own| own.entropy),
+                surprise(|own| own.variance),
+            ],
             deviations: Vec::new(),
             bytes: made.bytes,
             zstd: made.zstd,

@@ -28,7 +28,8 @@ pub fn counts(drawn: &Drawn<'_>, path: &Path) -> Result<bool> {
         Row { label: name.clone(), parts: CHECKS.iter().map(part).collect(), interval: None }
     };
     let cells = &drawn.evaluated.figures.cells;
-    let (honest, others): (Vec<&String>, Vec<&String>) = verdicts.keys().partition(|name| cells.contains_key(*name));
+    let (honest, others): (Vec<&String>, Vec<&String>) =
+        verdicts.keys().partition(|name| cells.contains_key(*name));
     let all: Vec<Row> = honest.into_iter().chain(others).map(row).collect();
     let most = verdicts.values().map(|counts| counts.answers).max().unwrap_or(0) as f64;
     let parts = ["passed", "failed: replay", "failed: end", "failed: distance", "failed: perplexity"];
@@ -45,7 +46,9 @@ pub fn distance(drawn: &Drawn<'_>, path: &Path) -> Result<bool> {
     let mut all: Vec<Line> = drawn.traces.of(Split::Test, Role::Honest).map(|own| of(own, true)).collect();
     let attacks = drawn.traces.of(Split::Test, Role::Attack).filter(|(name, _)| MODELS.contains(name));
     all.extend(attacks.map(|own| of(own, false)));
-    let most = |value: fn(&(f64, f64)) -> f64| all.iter().flat_map(|line| &line.points).map(value).fold(1e-3, f64::max);
+    let most = |value: fn(&(f64, f64)) -> f64| {
+        all.iter().flat_map(|line| &line.points).map(value).fold(1e-3, f64::max)
+    };
     let chart = Chart {
         title: "Normalised distance by length".to_owned(),
         x: Axis::linear("tokens", 0.0..most(|point| point.0)),
@@ -60,14 +63,17 @@ fn means_by_length(sample: &Sample) -> Vec<(f64, f64)> {
     let longest = sample.answers.iter().map(Vec::len).max().unwrap_or(0);
     let mean = |length: usize| {
         let long = sample.answers.iter().filter(|answer| answer.len() >= length);
-        let means: Vec<f64> = long.map(|answer| answer[..length].iter().sum::<f64>() / length as f64).collect();
+        let means: Vec<f64> =
+            long.map(|answer| answer[..length].iter().sum::<f64>() / length as f64).collect();
         means.iter().sum::<f64>() / means.len().max(1) as f64
     };
     (1..=longest).map(|length| (length as f64, mean(length))).collect()
 }
 
 pub fn prefill(drawn: &Drawn<'_>, path: &Path) -> Result<bool> {
-    perplexities(drawn, path, "Perplexity of honest and pre-filled answers", |name| name.starts_with("prefill"))
+    perplexities(drawn, path, "Perplexity of honest and pre-filled answers", |name| {
+        name.starts_with("prefill")
+    })
 }
 
 pub fn near_perplexity(drawn: &Drawn<'_>, path: &Path) -> Result<bool> {
@@ -81,8 +87,12 @@ fn perplexities(drawn: &Drawn<'_>, path: &Path, title: &str, shown: fn(&str) -> 
         let values = trace.records.values().map(|record| to_unit_interval(record.measurement().margin()));
         histogram(name, &values.collect::<Vec<_>>(), (0.0, 1.0), dashed)
     };
-    let attacks: Vec<Line> =
-        drawn.traces.of(Split::Test, Role::Attack).filter(|(name, _)| shown(name)).map(|own| of(own, false)).collect();
+    let attacks: Vec<Line> = drawn
+        .traces
+        .of(Split::Test, Role::Attack)
+        .filter(|(name, _)| shown(name))
+        .map(|own| of(own, false))
+        .collect();
     let found = !attacks.is_empty();
     let honest = drawn.traces.of(Split::Test, Role::Honest).map(|own| of(own, true));
     let all: Vec<Line> = honest.chain(attacks).collect();
@@ -99,13 +109,17 @@ pub fn near_statistic(drawn: &Drawn<'_>, path: &Path) -> Result<bool> {
     };
     let near = |name: &str| name == "int8-g128" || name == "int8-g32-f32";
     let honest = drawn.traces.of(Split::Test, Role::Honest).map(|(name, trace)| (name, means(trace), true));
-    let attacks =
-        drawn.traces.of(Split::Test, Role::Attack).filter(|(name, _)| near(name)).map(|(name, trace)| (name, means(trace), false));
+    let attacks = drawn
+        .traces
+        .of(Split::Test, Role::Attack)
+        .filter(|(name, _)| near(name))
+        .map(|(name, trace)| (name, means(trace), false));
     let all: Vec<(&str, Vec<f64>, bool)> = honest.chain(attacks).collect();
     let found = all.iter().any(|(.., dashed)| !dashed);
     let values = || all.iter().flat_map(|(_, values, _)| values).copied();
     let range = (values().fold(0.0, f64::min) - 0.1, values().fold(0.0, f64::max) + 0.1);
-    let all: Vec<Line> = all.iter().map(|(name, values, dashed)| histogram(name, values, range, *dashed)).collect();
+    let all: Vec<Line> =
+        all.iter().map(|(name, values, dashed)| histogram(name, values, range, *dashed)).collect();
     let label = format!("mean {} of an answer", looked.name());
     draw_histograms(path, ("Honest answers and a near model", &label), range, &all)?;
     Ok(found)
@@ -126,7 +140,12 @@ fn histogram(label: &str, values: &[f64], (low, high): (f64, f64), dashed: bool)
     Line { label: label.to_owned(), points: steps.collect(), dashed }
 }
 
-fn draw_histograms(path: &Path, (title, label): (&str, &str), (low, high): (f64, f64), all: &[Line]) -> Result<()> {
+fn draw_histograms(
+    path: &Path,
+    (title, label): (&str, &str),
+    (low, high): (f64, f64),
+    all: &[Line],
+) -> Result<()> {
     let most = all.iter().flat_map(|line| &line.points).map(|point| point.1).fold(0.0, f64::max);
     let chart = Chart {
         title: title.to_owned(),

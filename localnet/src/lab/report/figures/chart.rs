@@ -49,7 +49,9 @@ impl Axis {
         match value.abs() {
             0.0 => "0".to_owned(),
             size if size < 0.01 => format!("{value:.0e}"),
-            size if size < 10.0 => format!("{value:.2}").trim_end_matches('0').trim_end_matches('.').to_owned(),
+            size if size < 10.0 => {
+                format!("{value:.2}").trim_end_matches('0').trim_end_matches('.').to_owned()
+            }
             _ => format!("{value:.0}"),
         }
     }
@@ -198,7 +200,11 @@ mod tests {
             x: Axis::log("tokens", 1.0..128.0),
             y: Axis::linear("share", 0.0..1.0),
         };
-        let line = |label: &str, dashed| Line { label: label.to_owned(), points: vec![(1.0, 0.1), (128.0, 7.0)], dashed };
+        let line = |label: &str, dashed| Line {
+            label: label.to_owned(),
+            points: vec![(1.0, 0.1), (128.0, 7.0)],
+            dashed,
+        };
         lines(&path, &chart, &[line("fp8", false), line("honest", true)]).unwrap();
         let svg = std::fs::read_to_string(&path).unwrap();
         assert!(["power", "tokens", "share", "fp8", "honest"].iter().all(|text| svg.contains(text)));

@@ -15,7 +15,11 @@ pub fn cells(drawn: &Drawn<'_>, path: &Path) -> Result<bool> {
     let honest = figures.cells.iter().filter(|(_, cell)| cell.role != Role::Noise);
     let row = |(name, cell): (&String, &super::super::results::CellFigures)| {
         let reach = 3.0 * cell.sequence_sd;
-        Row { label: name.clone(), parts: Vec::new(), interval: Some([cell.mean - reach, cell.mean, cell.mean + reach]) }
+        Row {
+            label: name.clone(),
+            parts: Vec::new(),
+            interval: Some([cell.mean - reach, cell.mean, cell.mean + reach]),
+        }
     };
     let all: Vec<Row> = honest.map(row).collect();
     let ends = || all.iter().filter_map(|row| row.interval).flatten();

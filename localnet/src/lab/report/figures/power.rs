@@ -52,12 +52,21 @@ fn roc(drawn: &Drawn<'_>, path: &Path, length: usize) -> Result<bool> {
     let mut all = Vec::new();
     for looked in [Looked::Judge(calibration.statistic), Looked::Gonka, Looked::Articles] {
         let sample = |trace: &_| -> Sample { looked.sample(trace, &calibration.scorer) };
-        let mut honest: Vec<f64> =
-            drawn.traces.of(Split::Test, Role::Honest).flat_map(|(_, trace)| sample(trace).blocks(length)).collect();
+        let mut honest: Vec<f64> = drawn
+            .traces
+            .of(Split::Test, Role::Honest)
+            .flat_map(|(_, trace)| sample(trace).blocks(length))
+            .collect();
         honest.sort_by(f64::total_cmp);
-        for (name, trace) in drawn.traces.of(Split::Test, Role::Attack).filter(|(name, _)| NEAR.contains(name)) {
+        for (name, trace) in
+            drawn.traces.of(Split::Test, Role::Attack).filter(|(name, _)| NEAR.contains(name))
+        {
             let points = curve(&honest, &sample(trace).blocks(length));
-            all.push(Line { label: format!("{name}: {}", looked.name()), points, dashed: looked != Looked::Judge(calibration.statistic) });
+            all.push(Line {
+                label: format!("{name}: {}", looked.name()),
+                points,
+                dashed: looked != Looked::Judge(calibration.statistic),
+            });
         }
     }
     let chart = Chart {
