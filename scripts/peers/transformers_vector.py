@@ -5,8 +5,7 @@
   rounded to bf16 (docs/schemes.md), in f32; and in bf16 throughout, at the tokens that f32 finds most probable.
 - tokenizer_vector.json: token ids of Google's SentencePiece, on the vocabulary of the same file.
 
-Made with Python 3.11 and, in a virtual environment outside the repository,
-    pip install torch==2.11.0 transformers==5.23.0 accelerate==1.15.0 gguf==0.19.0 sentencepiece==0.2.3 protobuf==7.36.2
+Made with Python 3.11 and, in a virtual environment outside the repository, what scripts/engines/requirements.txt lists.
 
     transformers_vector.py [MODEL.gguf]    (default: $ASSAY_MODEL, else ~/.cache/assay/models/gemma-3-270m-q4_k_m.gguf)
 """
@@ -21,7 +20,10 @@ import sentencepiece
 import torch
 import transformers
 from gguf import GGUFReader
-from sentencepiece import sentencepiece_model_pb2 as spm
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "engines"))
+import transformers_model  # noqa: E402
+from tokenizer import sentencepiece_of  # noqa: E402
 
 OUT = Path(__file__).resolve().parents[2] / "sidecar/src/model/testdata"
 DEFAULT = Path.home() / ".cache/assay/models/gemma-3-270m-q4_k_m.gguf"
@@ -96,41 +98,6 @@ TOKENIZER_TEXTS = [
 ]
 
 
-def sentencepiece_of(reader: GGUFReader) -> sentencepiece.SentencePieceProcessor:
-    """The SentencePiece model whose vocabulary the GGUF file carries."""
-    field = lambda name: reader.fields[f"tokenizer.ggml.{name}"].contents()
-    kinds = {1: "NORMAL", 2: "UNKNOWN", 3: "CONTROL", 4: "USER_DEFINED", 5: "UNUSED", 6: "BYTE"}
-    unknown = field("unknown_token_id")
-    model = spm.ModelProto()
-    for index, (text, score, kind) in enumerate(zip(field("tokens"), field("scores"), field("token_type"))):
-        piece = model.pieces.add()
-        # The file stores user-defined pieces with raw spaces, and the unknown token as a control one.
-        piece.piece = text.replace(" ", "\u2581") if kind == 4 else text
-        piece.score = score
-        piece.type = spm.ModelProto.SentencePiece.Type.Value("UNKNOWN" if index == unknown else kinds[kind])
-    trainer = model.trainer_spec
-    trainer.model_type = spm.TrainerSpec.ModelType.BPE
-    trainer.vocab_size = len(model.pieces)
-    trainer.byte_fallback = True
-    trainer.unk_id, trainer.unk_piece = unknown, "<unk>"
-    trainer.bos_id, trainer.eos_id, trainer.pad_id = field("bos_token_id"), field("eos_token_id"), field("padding_token_id")
-    trainer.bos_piece, trainer.eos_piece, trainer.pad_piece = "<bos>", "<eos>", "<pad>"
-    normalizer = model.normalizer_spec
-    normalizer.name = "identity"
-    normalizer.add_dummy_prefix = False
-    normalizer.remove_extra_whitespaces = False
-    normalizer.escape_whitespaces = True
-    return sentencepiece.SentencePieceProcessor(model_proto=model.SerializeToString())
-
-
-def round_matrices(model) -> None:
-    """Rounds every weight matrix to bf16, in place; norm weights stay as the file has them."""
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.dim() > 1:
-                parameter.copy_(parameter.bfloat16())
-
-
 def score_bf16(model, ids: list[int], top_ids: list[list[int]]) -> list[list[float]]:
     """For every position but the last: the log-probabilities of `top_ids` where every tensor is bf16."""
     with torch.no_grad():
@@ -179,8 +146,7 @@ def main() -> None:
         "texts": [{"text": text, "ids": [bos] + processor.encode(text)} for text in TOKENIZER_TEXTS],
     })
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    model = transformers.AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32).eval()
-    round_matrices(model)
+    model = transformers_model.load(path)
     texts = []
     for name, text in TEXTS.items():
         ids = [bos] + processor.encode(text)

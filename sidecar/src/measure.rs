@@ -62,14 +62,15 @@ pub fn measure_with_deviations(
 ) -> Result<(Measurement, Vec<u32>), MeasureError> {
     let tokens = subject.tokens();
     let passes = passes(model, subject, &tokens)?;
+    let measurement = measure_along(&passes, subject)?;
     let positions: BTreeSet<u32> = subject.probes.iter().map(|place| place.position).collect();
-    let (mut reference, mut second) = (vec![0u16; subject.probes.len()], vec![0u16; subject.probes.len()]);
-    passes.both(&positions.into_iter().collect::<Vec<_>>(), |first, other| {
-        subject.probe(&mut reference, first.position, distribution(first));
-        subject.probe(&mut second, other.position, distribution(other));
+    let mut second = vec![0u16; subject.probes.len()];
+    passes.second(&positions.into_iter().collect::<Vec<_>>(), |own| {
+        subject.probe(&mut second, own.position, distribution(own));
     })?;
-    let deviations = reference.iter().zip(&second).map(|(own, other)| u32::from(own.abs_diff(*other)));
-    Ok((measure_along(&passes, subject)?, deviations.collect()))
+    let pairs = measurement.probes.iter().zip(&second);
+    let deviations = pairs.map(|(own, other)| u32::from(own.abs_diff(*other))).collect();
+    Ok((measurement, deviations))
 }
 
 fn passes<'a>(model: &'a Model, subject: &'a Subject, tokens: &'a [u32]) -> Result<Passes<'a>, ModelError> {

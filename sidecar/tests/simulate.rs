@@ -1,5 +1,12 @@
 //! The economics that `assayd simulate` prints: against the design's figures, exact chances, and the committed page.
 
+#[path = "simulate/fixture.rs"]
+mod fixture;
+#[path = "simulate/measured.rs"]
+mod measured;
+
+use std::path::Path;
+
 use assay_common::params::PPM;
 use assay_common::reputation::Reputation;
 use assay_sidecar::simulate::capture::{count, exact, Pool};
@@ -8,9 +15,9 @@ use assay_sidecar::simulate::contest::{contest, Contest, Trials};
 use assay_sidecar::simulate::gain::{loss, Gain};
 use assay_sidecar::simulate::honest::Honest;
 use assay_sidecar::simulate::network::Network;
-use assay_sidecar::simulate::page;
 use assay_sidecar::simulate::standing::Standing;
 use assay_sidecar::simulate::terms::Terms;
+use assay_sidecar::simulate::{load, page};
 
 const SEED: u64 = 1;
 
@@ -31,11 +38,15 @@ fn tried(conduct: Conduct, reputation: u32, epochs: u32) -> Contest {
 
 #[test]
 fn the_committed_page_is_what_the_command_prints() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/economics.md");
-    let committed = std::fs::read_to_string(path).expect("docs/economics.md is there");
+    let docs = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs"));
+    let committed = std::fs::read_to_string(docs.join("economics.md")).expect("docs/economics.md is there");
+    let present = |name: &str| Some(docs.join(name)).filter(|path| path.exists());
+    let calibration = present("science/calibration.json");
+    let scores = present("science/scores.json");
+    let basis = calibration.map(|path| load(&path, scores.as_deref()).expect("what was measured"));
     assert!(
-        committed == page(SEED),
-        "docs/economics.md is old: assayd simulate --report docs/economics.md writes it"
+        committed == page(SEED, basis.as_ref()),
+        "docs/economics.md is old: the command that it begins with writes it"
     );
 }
 

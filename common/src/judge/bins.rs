@@ -155,6 +155,62 @@ mod tests {
         }
     }
 
+    /// E[factor] of one alternative's counter under these shares of the bins.
+    fn expected_factor(scheme: &Scheme, class: u8, shares: &[f64], alternative: usize) -> f64 {
+        let passes = (0..BINS as u8 - 1).map(|bin| Audit::Pass { class, bin });
+        let audits = passes.chain([Audit::Fail { class }]);
+        let factor = |audit| (scheme.step(audit)[alternative] as f64 / 65_536.0).exp2();
+        audits.zip(shares).map(|(audit, share)| share * factor(audit)).sum()
+    }
+
+    /// Honest positions of a cell, spread evenly around a mean, some of them far up.
+    fn cell_null() -> impl Strategy<Value = CellNull> {
+        let ranges = (-2.0f64..2.0, 0.05f64..3.0, 0.0f64..1.5);
+        ranges.prop_map(|(mean, position_sd, sequence_sd)| CellNull { mean, position_sd, sequence_sd })
+    }
+
+    fn honest_answers(cell: &CellNull, outliers: usize) -> Vec<Vec<f64>> {
+        let position = |at: usize| {
+            let even = ((at * 7_919 % 1_000) as f64 / 500.0 - 1.0) * 3.0f64.sqrt();
+            let far = if outliers > 0 && at.is_multiple_of(outliers) { 6.0 } else { 0.0 };
+            cell.mean + cell.position_sd * (even + far)
+        };
+        (0..40).map(|answer| (0..64).map(|at| position(answer * 64 + at)).collect()).collect()
+    }
+
+    proptest! {
+        /// What Ville's inequality rests on, after every rounding: shares to a million, weights, logarithms to Q16.
+        #[test]
+        fn no_cells_give_tables_by_which_the_honest_gain_evidence(
+            cells in proptest::collection::vec(cell_null(), 1..4), z in 3.09f64..9.0, outliers in 0usize..200,
+            full_weight_tokens in 1u32..2_000, lighter in proptest::collection::vec(0.0f64..=1.0, BINS - 1),
+        ) {
+            let answers: Vec<_> = cells.iter().map(|cell| honest_answers(cell, outliers)).collect();
+            let tables = tables(&Null { cells, z }, &answers);
+            prop_assert_eq!(check_bins(&tables), Ok(()));
+            let (audits, one_in) = (Uint64::new(10_000), Uint64::new(1_000_000_000));
+            let params = EvidenceParams { audits, false_forfeit_one_in: one_in, full_weight_tokens };
+            let scheme = Scheme::new(&params, &tables);
+            for (class, table) in (0u8..).zip(&tables) {
+                let worst: Vec<f64> = table.honest_ppm.iter().map(|ppm| f64::from(*ppm) / 1e6).collect();
+                // Better executors: from each bin some of it goes one bin down.
+                let mut better = worst.clone();
+                for (bin, part) in (1..BINS).zip(&lighter) {
+                    let moved = better[bin] * part;
+                    better[bin] -= moved;
+                    better[bin - 1] += moved;
+                }
+                for alternative in 0..ALTERNATIVES {
+                    let factor = expected_factor(&scheme, class, &worst, alternative);
+                    // All that rounding down takes is the last digit of a step in Q16, and the logarithm's allowance.
+                    prop_assert!((1.0 - 3e-5..=1.0).contains(&factor), "class {} {}", class, factor);
+                    let factor = expected_factor(&scheme, class, &better, alternative);
+                    prop_assert!(factor <= 1.0, "class {} better {}", class, factor);
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_long_answer_in_the_last_bins_says_more_than_a_short_one() {
         let params = EvidenceParams {

@@ -3,11 +3,14 @@
 use cosmwasm_schema::{cw_serde, QueryResponses};
 
 use crate::ids::{BatchId, Digest, Epoch, ModelDigest, SessionId, Window};
+use crate::msg::{EpochKey, SampleKey};
+// Answers are named for the schema alone, which no contract holds.
+#[cfg(not(target_arch = "wasm32"))]
 use crate::msg::{
     AssignedPage, BatchResponse, BeaconResponse, ClaimableResponse, ClockResponse, CommitmentResponse,
-    DueResponse, EpochKey, EpochResponse, EvidenceResponse, FraudCommitmentResponse, ModelResponse,
-    NodeResponse, ParamsResponse, ParamsVersion, PauseResponse, PoolsResponse, SampleKey, SampleResponse,
-    SessionResponse, ValidateParamsResponse, VerdictsResponse,
+    DueResponse, EpochResponse, EvidenceResponse, FraudCommitmentResponse, ModelResponse, NodeResponse,
+    ParamsResponse, ParamsVersion, PauseResponse, PoolsResponse, SampleResponse, SessionResponse,
+    ValidateParamsResponse, VerdictsResponse,
 };
 use crate::params::ParamsPatch;
 

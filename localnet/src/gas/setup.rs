@@ -192,7 +192,7 @@ async fn sign_first(account: &Sender) -> Result<()> {
     Ok(())
 }
 
-fn model() -> ModelSpec {
+pub fn model() -> ModelSpec {
     ModelSpec {
         name: "measured".into(),
         weights: Digest([7; 32]),

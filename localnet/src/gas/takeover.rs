@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use assay_common::msg::{MigrateMsg, ModelCalibration, TakeoverMsg};
+use assay_common::ids::ModelDigest;
+use assay_common::msg::{MigrateMsg, ModelSuccessor, TakeoverMsg};
 use assay_common::params::{BeaconParams, ClockParams, Params};
 use assay_common::session::ModelSpec;
 use assay_sidecar::chain::tx::any;
@@ -54,10 +55,8 @@ struct ConfigParams {
     clock: ClockParams,
 }
 
-#[derive(Deserialize)]
-struct OldModel {
-    spec: ModelSpec,
-}
+/// The prefix of the old version's keys of models.
+const MODELS: &[u8] = b"\0\x05model";
 
 impl Old {
     /// # Errors
@@ -121,15 +120,18 @@ impl Old {
         Ok(readings)
     }
 
-    /// Today's parameters, on the clock and in the money of the old ones, and a calibration for each model.
+    /// Today's parameters, on the clock and in the money of the old ones, and what each model becomes.
     fn takeover(&self, beacon: &BeaconParams) -> Result<TakeoverMsg> {
         let Config { params: ConfigParams { denom, clock } } = self.item(b"config")?;
         let params = Params::local(&denom, clock, beacon.clone());
-        let calibrations = self
-            .models()?
-            .into_iter()
-            .map(|model| ModelCalibration { model: model.digest(), calibration: setup::calibration() });
-        Ok(TakeoverMsg { params, calibrations: calibrations.collect() })
+        let ModelSpec { scheme, constants, .. } = setup::model();
+        let models = self.models()?.into_iter().map(|model| ModelSuccessor {
+            model,
+            scheme,
+            constants,
+            calibration: setup::calibration(),
+        });
+        Ok(TakeoverMsg { params, models: models.collect() })
     }
 
     fn item<T: serde::de::DeserializeOwned>(&self, key: &[u8]) -> Result<T> {
@@ -139,10 +141,11 @@ impl Old {
         Ok(serde_json::from_slice(value)?)
     }
 
-    fn models(&self) -> Result<Vec<ModelSpec>> {
-        let models = self.state.iter().filter(|(key, _)| key.starts_with(b"\0\x05model"));
-        let specs = models.map(|(_, value)| Ok(serde_json::from_slice::<OldModel>(value)?.spec));
-        specs.collect()
+    /// The digests under which the old version stored its models.
+    fn models(&self) -> Result<Vec<ModelDigest>> {
+        let digests = self.state.keys().filter_map(|key| key.strip_prefix(MODELS));
+        let digests = digests.map(|digest| Ok(ModelDigest(digest.try_into().context("a model's key")?)));
+        digests.collect()
     }
 }
 
@@ -179,10 +182,10 @@ mod tests {
         let old = Old { code: Vec::new(), admin: String::new(), contracts, state };
         let beacon =
             BeaconParams { public_key: vec![0; 96].into(), genesis: 0, period_seconds: 1, delay_seconds: 2 };
-        let TakeoverMsg { params, calibrations } = old.takeover(&beacon).unwrap();
+        let TakeoverMsg { params, models } = old.takeover(&beacon).unwrap();
         assert_eq!(params.denom, "units");
         assert_eq!(params.check(), Ok(()));
-        assert_eq!(calibrations.len(), 1);
+        assert_eq!(models.len(), 1);
         let genesis = old.genesis();
         let entries = genesis["contracts"][1]["contract_state"].as_array().unwrap().len();
         assert_eq!(entries, old.state.len());

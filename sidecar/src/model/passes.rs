@@ -76,32 +76,27 @@ impl Model {
 }
 
 impl Passes<'_> {
-    /// Computes both passes' heads at `positions`, which ascend, and hands `visit` a distribution of the reference pass and
-    /// the second pass's of the same position.
+    /// Computes the second pass's head at `positions`, which ascend, and hands `visit` its distribution at each of them.
     ///
     /// # Errors
     /// As [`Passes::compare`].
-    pub fn both(&self, positions: &[u32], mut visit: impl FnMut(Row<'_>, Row<'_>)) -> Result<(), ModelError> {
+    pub fn second(&self, positions: &[u32], mut visit: impl FnMut(Row<'_>)) -> Result<(), ModelError> {
         self.check(positions)?;
         let _no_grad = tch::no_grad_guard();
         let mut prefix = Prefix::new(self.forced.penalties, self.forced.prompt);
         let mut pushed = 0;
-        let (mut first, mut second) = (Distribution::default(), Distribution::default());
-        for position in positions {
-            while pushed < *position as usize {
+        let mut distribution = Distribution::default();
+        self.model.each_row(&self.at(&self.second, positions)?, |index, mut logits| {
+            let position = positions[index];
+            while pushed < position as usize {
                 prefix.push(self.forced.tokens[pushed]);
                 pushed += 1;
             }
-            for (hidden, distribution) in [(&self.reference, &mut first), (&self.second, &mut second)] {
-                let mut logits = self.model.gemma.logits(&self.at(hidden, &[*position])?)?.f_get(0)?;
-                prefix.penalise(&mut logits)?;
-                distribution.fill_both(logits)?;
-            }
-            let token = self.forced.tokens[pushed];
-            let row = |own| row(own, *position, token);
-            visit(row(&first), row(&second));
-        }
-        Ok(())
+            prefix.penalise(&mut logits)?;
+            distribution.fill_both(logits)?;
+            visit(row(&distribution, position, self.forced.tokens[pushed]));
+            Ok(())
+        })
     }
 
     /// Computes the head at `positions`, which ascend, hands `visit` the reference pass's distribution at each of them, and

@@ -15,9 +15,14 @@ impl Chance {
         Self(ChaCha8Rng::from_seed(sha256(&[&seed.to_le_bytes(), &number.to_le_bytes(), name.as_bytes()])))
     }
 
+    /// Uniform from 0 to below 1.
+    pub fn unit(&mut self) -> f64 {
+        self.0.gen()
+    }
+
     /// True with this probability.
     pub fn happens(&mut self, probability: f64) -> bool {
-        probability > 0.0 && self.0.gen::<f64>() < probability
+        probability > 0.0 && self.unit() < probability
     }
 
     /// A draw seed, as a beacon round would give it.

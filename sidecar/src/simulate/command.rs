@@ -1,13 +1,17 @@
 //! The command line of `assayd simulate`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{ensure, Context, Result};
+use assay_common::judge::Calibration;
 use assay_common::params::PPM;
 use assay_common::reputation::Reputation;
 
 use super::conduct::{Attack, Conduct};
 use super::contest::Trials;
+use super::measured::results::{Results, Sizes};
+use super::measured::scores::Scores;
+use super::measured::{section, Basis};
 use super::network::{Network, Summary};
 use super::report;
 use super::standing::Standing;
@@ -24,6 +28,12 @@ pub struct SimulateArgs {
     /// Writes the page docs/economics.md, of fixed size and parameters, and nothing else.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// A calibration, as `assayd calibrate` writes it: simulates its bins and histograms, or adds them to the page.
+    #[arg(long, value_name = "FILE")]
+    calibration: Option<PathBuf>,
+    /// Measured scores of honest cells and attacks under the calibration.
+    #[arg(long, value_name = "FILE", requires = "calibration")]
+    scores: Option<PathBuf>,
     /// The result as JSON.
     #[arg(long)]
     json: bool,
@@ -121,9 +131,13 @@ struct TermsArgs {
 /// # Errors
 /// A flag is out of its range, or the file cannot be written.
 pub fn run(args: SimulateArgs) -> Result<()> {
+    let measured = args.calibration.as_deref().map(|path| load(path, args.scores.as_deref())).transpose()?;
     if let Some(path) = &args.report {
-        let page = report::page(args.seed);
+        let page = report::page(args.seed, measured.as_ref());
         return std::fs::write(path, page).with_context(|| format!("{} cannot be written", path.display()));
+    }
+    if let Some(basis) = &measured {
+        return print_measured(basis, &args);
     }
     let json = args.json;
     let summary = simulate(args)?;
@@ -131,6 +145,37 @@ pub fn run(args: SimulateArgs) -> Result<()> {
         println!("{}", serde_json::to_string_pretty(&summary)?);
     } else {
         print!("{summary}");
+    }
+    Ok(())
+}
+
+/// Reads what was measured of a model.
+///
+/// # Errors
+/// A file cannot be read, is none of its kind, or the two do not belong together.
+pub fn load(calibration: &Path, scores: Option<&Path>) -> Result<Basis> {
+    let read: Calibration = read(calibration)?;
+    read.check(read.model).with_context(|| calibration.display().to_string())?;
+    let mut basis = Basis { calibration: read, scores: None };
+    if let Some(path) = scores {
+        let scores: Scores = self::read(path)?;
+        scores.check(&basis.calibration).with_context(|| path.display().to_string())?;
+        basis.scores = Some(scores);
+    }
+    Ok(basis)
+}
+
+fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    serde_json::from_slice(&text).with_context(|| format!("{} is not of its kind", path.display()))
+}
+
+fn print_measured(basis: &Basis, args: &SimulateArgs) -> Result<()> {
+    let results = Results::of(basis, &terms(&args.terms)?, Sizes::default(), args.seed);
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&results)?);
+    } else {
+        print!("{}", section(basis, &results));
     }
     Ok(())
 }

@@ -33,7 +33,11 @@ impl Gain {
     pub fn of(terms: &Terms, share: f64, careers: u64, seed: u64) -> Self {
         let rules = Rules::new(terms);
         let audits = (0..careers).map(|number| audits(terms, &rules, share, (seed, number))).collect();
-        let audits = Median::of(audits);
+        Self::until(terms, share, Median::of(audits))
+    }
+
+    /// What a cheat has that is condemned after so many audits.
+    pub fn until(terms: &Terms, share: f64, audits: Median) -> Self {
         let full = Reputation(PPM);
         let inferences = audits.value as f64 / terms.rate(full);
         let saved = (terms.prices.generation - terms.prices.cheat_generation) as f64;

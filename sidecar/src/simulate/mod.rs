@@ -12,11 +12,12 @@ mod figures;
 pub mod gain;
 pub mod honest;
 pub mod interval;
+pub mod measured;
 pub mod network;
 mod report;
 pub mod standing;
 mod summary;
 pub mod terms;
 
-pub use command::{run, SimulateArgs};
+pub use command::{load, run, SimulateArgs};
 pub use report::page;

@@ -12,6 +12,8 @@ use super::figures::{amount, paying, percent, signed_percent, significant, table
 use super::gain::{loss, tolerated, Gain};
 use super::honest::Honest;
 use super::interval::Rate;
+use super::measured::results::{Results, Sizes};
+use super::measured::{self, Basis};
 use super::network::{Network, Summary};
 use super::standing::Standing;
 use super::terms::Terms;
@@ -24,25 +26,44 @@ const CONDEMNED: u64 = 8_001;
 /// Honest nodes, and the epochs of each, in the table of false forfeits.
 const HONEST: (u32, u32) = (200, 1_000);
 
-/// The whole page, in Markdown.
-pub fn page(seed: u64) -> String {
+/// The whole page, in Markdown; without measurements it has no section on them.
+pub fn page(seed: u64, basis: Option<&Basis>) -> String {
     let terms = Terms::default();
+    let under_calibration = |basis: &Basis| {
+        let results = Results::of(basis, &terms, Sizes::default(), seed);
+        measured::section(basis, &results)
+    };
     [
-        introduction(seed),
+        introduction(seed, basis),
         captured(&terms, seed),
         crowded(&terms, seed),
         gains(&terms, seed),
-        measured(&terms, seed),
+        lever(&terms, seed),
         attacks::section(&terms, seed),
         honest(&terms, seed),
         network(&terms, seed),
     ]
+    .into_iter()
+    .chain(basis.map(under_calibration))
+    .collect::<Vec<_>>()
     .join("\n")
 }
 
-fn introduction(seed: u64) -> String {
-    format!("{}\n```\nassayd simulate --seed {seed} --report docs/economics.md\n```\n{}", BEFORE, AFTER)
+fn introduction(seed: u64, basis: Option<&Basis>) -> String {
+    let flags = match basis {
+        Some(Basis { scores: Some(_), .. }) => CALIBRATION.to_owned() + SCORES,
+        Some(_) => CALIBRATION.to_owned(),
+        None => String::new(),
+    };
+    format!(
+        "{}\n```\nassayd simulate --seed {seed}{flags} --report docs/economics.md\n```\n{}",
+        BEFORE, AFTER
+    )
 }
+
+/// Where the page's measurements are.
+const CALIBRATION: &str = " --calibration docs/science/calibration.json";
+const SCORES: &str = " --scores docs/science/scores.json";
 
 const BEFORE: &str = "# Economics
 
@@ -55,8 +76,8 @@ and a test checks that it still is: whoever changes a rule of the draw, the verd
 
 **What runs.** The functions that the contract runs, from `assay-common`: the number of samples and the seats (`draw`), what a jury's
 verdicts amount to at both levels (`verdict`), the evidence and its bound (`evidence`), reputation and rate (`reputation`). The
-simulation adds who does what, and the money. The evidence knows only whether a check passed, and how long the answer is: a
-model's calibration may have finer bins.
+simulation adds who does what, and the money. The evidence knows only whether a check passed, and how long the answer is; the
+finer bins of a model's calibration have a section of their own, the last, where one was measured.
 
 **Exact, or simulated.** A figure without a range is computed; a simulated one has an interval of 99 % (Clopper–Pearson for a share,
 order statistics for a median) or, where it says so, the range of the middle nine tenths of the runs.
@@ -215,7 +236,7 @@ leaves out three rules of the contract, which the next tables have:\n
     )
 }
 
-fn measured(terms: &Terms, seed: u64) -> String {
+fn lever(terms: &Terms, seed: u64) -> String {
     let lower = terms.clone().with_measured_failures();
     let shares = [0.1, 0.05, 0.03, 0.02, 0.01, 0.005];
     let [first, second, third] = lower.evidence.alternatives_ppm.map(|ppm| percent(f64::from(ppm) / 1e6));

@@ -4,10 +4,9 @@
 
 use assay_common::evidence::{size_class, Audit, Bins, Cusum, Scheme};
 use assay_common::msg::Tallies;
-use assay_common::params::{EvidenceParams, PerAlternative, ReputationParams};
+use assay_common::params::{PerAlternative, ReputationParams};
 use assay_common::reputation::Reputation;
 use assay_common::verdict::FinalOutcome;
-use cosmwasm_std::Uint64;
 
 use super::terms::{EvidenceTerms, Terms};
 
@@ -21,20 +20,10 @@ pub struct Rules {
 
 impl Rules {
     pub fn new(terms: &Terms) -> Self {
-        let EvidenceTerms {
-            honest_fail_ppm,
-            alternatives_ppm,
-            false_forfeit_one_in,
-            audits,
-            full_weight_tokens,
-        } = terms.evidence;
-        let evidence = EvidenceParams {
-            audits: Uint64::new(audits),
-            false_forfeit_one_in: Uint64::new(false_forfeit_one_in),
-            full_weight_tokens,
-        };
+        let EvidenceTerms { honest_fail_ppm, alternatives_ppm, full_weight_tokens, .. } = terms.evidence;
         let bins = [Bins::verdict_only(honest_fail_ppm, PerAlternative(alternatives_ppm))];
-        Self { scheme: Scheme::new(&evidence, &bins), reputation: terms.reputation, full_weight_tokens }
+        let scheme = Scheme::new(&terms.evidence.params(), &bins);
+        Self { scheme, reputation: terms.reputation, full_weight_tokens }
     }
 }
 

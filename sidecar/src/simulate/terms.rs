@@ -1,7 +1,8 @@
 //! The parameters and prices that a simulation runs under: the main net's, with a worked example of fees.
 
-use assay_common::params::{ReputationParams, ALTERNATIVES, PPM};
+use assay_common::params::{EvidenceParams, ReputationParams, ALTERNATIVES, PPM};
 use assay_common::reputation::Reputation;
+use cosmwasm_std::Uint64;
 use serde::Serialize;
 
 /// Seats, quorum and limits of the juries.
@@ -76,6 +77,17 @@ pub struct EvidenceTerms {
     pub audits: u64,
     /// Tokens from which on an answer counts in full.
     pub full_weight_tokens: u32,
+}
+
+impl EvidenceTerms {
+    /// As the contract has them; the shares are a model's, not the network's.
+    pub fn params(&self) -> EvidenceParams {
+        EvidenceParams {
+            audits: Uint64::new(self.audits),
+            false_forfeit_one_in: Uint64::new(self.false_forfeit_one_in),
+            full_weight_tokens: self.full_weight_tokens,
+        }
+    }
 }
 
 /// Everything that a simulation is told about the network.

@@ -6,7 +6,9 @@ use assay_common::session::NumericScheme;
 use assay_sidecar::model::surprisal::most_probable;
 use assay_sidecar::model::{AttentionKernel, Model, Numerics};
 
-use super::{forced, gemma_vector, load, model, openings, prompts};
+use serde::Deserialize;
+
+use super::{forced, gemma_vector, load, model, openings, prompts, GemmaText, WEIGHTS_SHA256};
 
 /// Nats of 1/256 bit.
 const NATS: f64 = std::f64::consts::LN_2 / 256.0;
@@ -89,11 +91,14 @@ fn bf16_is_as_near_to_its_reference_as_science_says() {
     assert!((0.03..0.07).contains(&mean), "science.md: .049 within one kernel, {mean}");
 }
 
-/// Log-probabilities at transformers' five most probable tokens, less transformers' own.
-fn against_transformers(model: &Model, numerics: Numerics, native: bool) -> Noise {
+/// Another engine's log-probabilities for one text of the vector, at transformers' five most probable tokens.
+type Theirs<'a> = &'a dyn Fn(usize, &GemmaText) -> Vec<Vec<f32>>;
+
+/// Log-probabilities at transformers' five most probable tokens, less the other engine's.
+fn against(model: &Model, numerics: Numerics, theirs: Theirs<'_>) -> Noise {
     let mut noise = Noise::default();
-    for text in &gemma_vector().texts {
-        let theirs = if native { &text.bf16_top_log_probs } else { &text.top_log_probs };
+    for (number, text) in gemma_vector().texts.iter().enumerate() {
+        let theirs = theirs(number, text);
         model
             .score_with(&forced(&text.ids[..1], &text.ids[1..]), numerics, |row| {
                 let at = row.position as usize;
@@ -111,13 +116,54 @@ fn against_transformers(model: &Model, numerics: Numerics, native: bool) -> Nois
 fn each_scheme_is_within_its_noise_of_transformers_on_the_same_weights() {
     let exact = model();
     let pinned = exact.executing();
-    let mean = against_transformers(&exact, pinned, false).report("bf16_f32, against transformers in f32");
+    let noise = against(&exact, pinned, &|_, text| text.top_log_probs.clone());
+    let mean = noise.report("bf16_f32, against transformers in f32");
     assert!(mean < 0.020, "{mean}");
     drop(exact);
     let model = load(NumericScheme::Bf16);
     let native = model.executing();
-    let mean = against_transformers(&model, native, true).report("bf16, against transformers in bf16");
+    let noise = against(&model, native, &|_, text| text.bf16_top_log_probs.clone());
+    let mean = noise.report("bf16, against transformers in bf16");
     assert!(mean < 0.07, "{mean}");
+}
+
+#[derive(Deserialize)]
+struct LlamaVector {
+    weights_sha256: String,
+    texts: Vec<LlamaText>,
+}
+
+#[derive(Deserialize)]
+struct LlamaText {
+    name: String,
+    bf16_top_log_probs: Vec<Vec<f32>>,
+    bf16_f32head_top_log_probs: Vec<Vec<f32>>,
+    f32_top_log_probs: Vec<Vec<f32>>,
+}
+
+#[test]
+fn bf16_f32_is_within_its_noise_of_llama_cpp_on_the_same_weights() {
+    let vector: LlamaVector =
+        serde_json::from_str(include_str!("../../src/model/testdata/llama_vector.json"))
+            .expect("a valid vector");
+    assert_eq!(vector.weights_sha256, WEIGHTS_SHA256);
+    let model = model();
+    let text_of = |number: usize, text: &GemmaText| {
+        assert_eq!(vector.texts[number].name, text.name);
+        &vector.texts[number]
+    };
+    let exact = against(&model, super::UNROUNDED, &|n, text| text_of(n, text).f32_top_log_probs.clone());
+    let exact = exact.report("f32, against llama.cpp F32 with cached f16");
+    assert!(exact < 0.005, "{exact}");
+    let bf16 = |n: usize, text: &GemmaText| text_of(n, text).bf16_top_log_probs.clone();
+    let to_reference = against(&model, model.reference(), &bf16).report("f32, against llama.cpp BF16");
+    assert!((0.005..0.020).contains(&to_reference), "science.md: .0128, {to_reference}");
+    let both = against(&model, model.executing(), &bf16).report("bf16_f32, against llama.cpp BF16");
+    assert!(both < 0.028, "two roundings: {both}");
+    let conforming =
+        against(&model, model.executing(), &|n, text| text_of(n, text).bf16_f32head_top_log_probs.clone());
+    let conforming = conforming.report("bf16_f32, against llama.cpp BF16 with an f32 head");
+    assert!(conforming < 0.028, "two roundings: {conforming}");
 }
 
 #[test]
