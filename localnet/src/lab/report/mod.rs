@@ -136,12 +136,11 @@ mod tests {
 
     /// Traces of two honest cells and of an attack whose y stands one higher.
     fn traces(dir: &Path) {
-        let honest = example::header();
+        let honest = Header { max_new: 12, ..example::header() };
         let cells = [("fused-b8", 0), ("explicit-b8", 10_000)];
         for (split, first) in [(Split::Calibration, 0), (Split::Development, 100), (Split::Test, 200)] {
             for (name, salt) in cells {
-                let header = Header { name: name.to_owned(), split, ..honest.clone() };
-                let mut header = header;
+                let mut header = Header { name: name.to_owned(), split, ..honest.clone() };
                 header.cell.setting = name.to_owned();
                 write_trace(dir, &header, first, salt, 0.0);
             }
@@ -172,7 +171,7 @@ mod tests {
         let results: Results =
             serde_json::from_slice(&std::fs::read(out.join("results.json")).unwrap()).unwrap();
         let scheme = &results.schemes["bf16_f32"];
-        assert_eq!((scheme.honest_tokens, scheme.cells.len()), (6 * 40 * 8, 2));
+        assert_eq!((scheme.honest_tokens, scheme.cells.len()), (6 * 40 * 12, 2));
         let power = &scheme.attacks["int8-g128"]["s"];
         assert!(power.auc["1"].unwrap() > 0.9, "{:?}", power.auc);
         assert!(power.extrapolated.contains(&"1e-4".to_owned()));
@@ -180,7 +179,7 @@ mod tests {
         let other = &scheme.attacks["int8-g128"]["articles"];
         assert!((other.auc["1"].unwrap() - 0.5).abs() < 0.1, "{:?}", other.auc);
         assert_eq!(scheme.verdicts["fused-b8"].answers, 40);
-        assert_eq!(results.artifact_bytes_per_token.raw, 900.0 / 8.0);
+        assert_eq!(results.artifact_bytes_per_token.raw, 900.0 / 12.0);
         assert!((results.verify_over_generate - 1.0 / 3.0).abs() < 1e-6);
         let page = std::fs::read_to_string(page).unwrap();
         assert!(page.starts_with("# Above\n") && page.ends_with("below\n") && !page.contains("old"));
