@@ -10,6 +10,7 @@ pub mod gas;
 mod genesis;
 mod governance;
 mod history;
+pub mod lab;
 mod money;
 pub mod network;
 mod nodes;

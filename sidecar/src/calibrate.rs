@@ -97,7 +97,8 @@ impl Kernel {
     }
 }
 
-fn summary(calibration: &Calibration) -> String {
+/// Its cells, and what the limits are, in lines.
+pub fn summary(calibration: &Calibration) -> String {
     let cell = |summary: &assay_common::judge::cell::CellSummary| {
         format!(
             "{:>4} answers, {:>6} tokens, mean {:+.4}, sd {:.4} a token and {:.4} an answer: {}\n",
@@ -172,7 +173,11 @@ fn honest_answer(
     Ok(HonestAnswer { prompt, measurement, probe_deviations })
 }
 
-fn write(calibration: &Calibration, out: &Path) -> Result<Digest> {
+/// Writes a calibration's file and returns its digest.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write(calibration: &Calibration, out: &Path) -> Result<Digest> {
     let mut json = serde_json::to_vec_pretty(calibration)?;
     json.push(b'\n');
     std::fs::write(out, &json).with_context(|| format!("{} cannot be written", out.display()))?;

@@ -36,7 +36,7 @@ pub use limit::Limit;
 pub use measurement::{measure_reference, Comparators, Distribution, Measurement, Position, Referenced};
 pub use perplexity::to_unit_interval;
 pub use report::{Check, Report, WhitenedReport};
-pub use verdict::judge;
+pub use verdict::{judge, judge_measured, Exact};
 
 fn mean(values: impl Iterator<Item = f64>) -> f64 {
     let (sum, count) = values.fold((0.0, 0u32), |(sum, count), value| (sum + value, count + 1));

@@ -12,7 +12,51 @@ use crate::replay::{replay, Replay};
 use crate::row::Row;
 use crate::verdict::{AbstainReason, InvalidReason, Outcome};
 
-/// Judges an artifact whose format and request were found in order, by one after another of:
+/// What is exact about an answer: what its own bytes and the request decide, without any model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exact {
+    pub tokens: usize,
+    /// Positions whose row and seed do not give the token, in order.
+    pub mismatches: Vec<u32>,
+    /// Whether the answer ends where the request says.
+    pub ends: bool,
+    /// Whether anything was left to chance: the temperature is not 0.
+    pub sampled: bool,
+}
+
+impl Exact {
+    /// Replays every row; `rows` are [`Artifact::rows`].
+    pub fn of(artifact: &Artifact, rows: &[Row], run_seed: &RunSeed, vocabulary: u32) -> Self {
+        let sampling = &artifact.request.sampling;
+        let replays = |(position, row): &(u32, &Row)| {
+            replay(row, *position, vocabulary, sampling, run_seed) == Replay::Matches
+        };
+        let mismatches = (0u32..).zip(rows).filter(|at| !replays(at)).map(|(position, _)| position);
+        Self {
+            tokens: rows.len(),
+            mismatches: mismatches.collect(),
+            ends: ends_as_requested(artifact),
+            sampled: sampling.temperature_milli > 0,
+        }
+    }
+}
+
+/// Judges an artifact whose format and request were found in order; see [`judge_measured`]. `rows` are [`Artifact::rows`].
+pub fn judge(
+    artifact: &Artifact,
+    rows: &[Row],
+    run_seed: &RunSeed,
+    measurement: &Measurement,
+    calibration: &Calibration,
+) -> Report {
+    judge_measured(
+        &Exact::of(artifact, rows, run_seed, calibration.spec.vocabulary),
+        measurement,
+        calibration,
+    )
+}
+
+/// Judges by one after another of:
 ///
 /// | check | fails as |
 /// |---|---|
@@ -23,22 +67,11 @@ use crate::verdict::{AbstainReason, InvalidReason, Outcome};
 /// | the articles' distance, against its loose limit | `Distance` |
 /// | u of the mean margin, against its limit; not at temperature 0 | `Perplexity` |
 ///
-/// `rows` are [`Artifact::rows`]; `measurement` has one entry for each of them. Where it has not, or holds a number that is
-/// none, the validator's passes are at fault: what replay and end do not settle is then [`Outcome::Inconclusive`].
-pub fn judge(
-    artifact: &Artifact,
-    rows: &[Row],
-    run_seed: &RunSeed,
-    measurement: &Measurement,
-    calibration: &Calibration,
-) -> Report {
-    let limits = Limits {
-        vocabulary: calibration.spec.vocabulary,
-        distance: calibration.distance.for_tokens(rows.len()),
-        perplexity: calibration.perplexity_limit(rows.len()),
-    };
-    let base = report(artifact, rows, run_seed, measurement, &limits);
-    if !is_sound(measurement, rows.len()) {
+/// `measurement` has one entry for each token. Where it has not, or holds a number that is none, the validator's passes are at
+/// fault: what replay and end do not settle is then [`Outcome::Inconclusive`].
+pub fn judge_measured(exact: &Exact, measurement: &Measurement, calibration: &Calibration) -> Report {
+    let base = report(exact, measurement, calibration);
+    if !is_sound(measurement, exact.tokens) {
         let settled = base.replay_mismatches > 0 || !base.ends;
         let abstains = Outcome::Inconclusive { reason: AbstainReason::Recompute };
         return Report { outcome: if settled { base.outcome } else { abstains }, ..base };
@@ -81,36 +114,18 @@ fn is_sound(measurement: &Measurement, positions: usize) -> bool {
     whole && single.chain(double).all(f64::is_finite)
 }
 
-/// What a calibration says of an answer of this length.
-struct Limits {
-    vocabulary: u32,
-    distance: f64,
-    perplexity: f64,
-}
-
 /// The checks that need no second pass; the bin is left to the calibration.
-fn report(
-    artifact: &Artifact,
-    rows: &[Row],
-    run_seed: &RunSeed,
-    measurement: &Measurement,
-    limits: &Limits,
-) -> Report {
-    let sampling = &artifact.request.sampling;
-    let replays = |(position, row): &(u32, &Row)| {
-        replay(row, *position, limits.vocabulary, sampling, run_seed) == Replay::Matches
-    };
-    let mismatches: Vec<u32> =
-        (0u32..).zip(rows).filter(|at| !replays(at)).map(|(position, _)| position).collect();
-    let perplexity = (sampling.temperature_milli > 0)
-        .then(|| Check { value: to_unit_interval(measurement.margin()), limit: limits.perplexity });
+fn report(exact: &Exact, measurement: &Measurement, calibration: &Calibration) -> Report {
+    let limit = calibration.perplexity_limit(exact.tokens);
+    let perplexity = exact.sampled.then(|| Check { value: to_unit_interval(measurement.margin()), limit });
+    let limit = calibration.distance.for_tokens(exact.tokens);
     let report = Report {
         outcome: Outcome::Valid,
-        tokens: u32::try_from(rows.len()).unwrap_or(u32::MAX),
-        replay_mismatches: u32::try_from(mismatches.len()).unwrap_or(u32::MAX),
-        first_mismatch: mismatches.first().copied(),
-        ends: ends_as_requested(artifact),
-        distance: Check { value: measurement.distance(), limit: limits.distance },
+        tokens: u32::try_from(exact.tokens).unwrap_or(u32::MAX),
+        replay_mismatches: u32::try_from(exact.mismatches.len()).unwrap_or(u32::MAX),
+        first_mismatch: exact.mismatches.first().copied(),
+        ends: exact.ends,
+        distance: Check { value: measurement.distance(), limit },
         perplexity,
         bin: 0,
         probes: measurement.probes.clone(),

@@ -56,6 +56,7 @@ impl Model {
         for position in 0u32.. {
             let mut kept_rows = Vec::new();
             let mut fed = Vec::new();
+            hidden = self.watched(&live, hidden)?;
             self.each_row(&hidden, |row, logits| {
                 let mut logits = numerics.signed(logits)?;
                 let sequence = live[row];

@@ -19,6 +19,7 @@ pub mod surprisal;
 pub mod tokenizer;
 mod weights;
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -92,12 +93,17 @@ fn any_of(digests: &[[u8; 32]]) -> String {
     digests.iter().map(hex).collect::<Vec<_>>().join(" or ")
 }
 
+/// Sees, and may change, the final hidden states [sequences, hidden] of a step of generation, before the head: the numbers of the
+/// sequences in the batch come with them.
+pub type Watch = Box<dyn FnMut(&[usize], Tensor) -> Result<Tensor, TchError> + Send>;
+
 /// Weights and tokenizer of one GGUF file on one device.
 pub struct Model {
     gemma: Gemma,
     tokenizer: Tokenizer,
     spec: ModelSpec,
     executing: Numerics,
+    watch: RefCell<Option<Watch>>,
 }
 
 impl Model {
@@ -150,6 +156,7 @@ impl Model {
             tokenizer: Tokenizer::from_gguf(&gguf)?,
             spec: spec::specification(&gguf, found, scheme)?,
             executing: Numerics::executing(scheme),
+            watch: RefCell::new(None),
         })
     }
 
@@ -172,6 +179,20 @@ impl Model {
     /// validators run stays.
     pub fn execute_as(&mut self, numerics: Numerics) {
         self.executing = numerics;
+    }
+
+    /// From now on [`Model::generate`] hands its hidden states through `watch`; validators' passes do not.
+    ///
+    /// For studying what an executor's noise does, and for peers that look at hidden states.
+    pub fn watch_generation(&mut self, watch: Watch) {
+        self.watch = RefCell::new(Some(watch));
+    }
+
+    fn watched(&self, sequences: &[usize], hidden: Tensor) -> Result<Tensor, TchError> {
+        match self.watch.borrow_mut().as_mut() {
+            Some(watch) => watch(sequences, hidden),
+            None => Ok(hidden),
+        }
     }
 
     pub fn config(&self) -> &Config {

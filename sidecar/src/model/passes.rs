@@ -62,6 +62,17 @@ impl Model {
         let (reference, second) = (run(self.reference())?, run(Numerics::second(self.spec.scheme))?);
         Ok(Passes { model: self, forced: *forced, reference, second })
     }
+
+    /// Final hidden states of the reference pass, after the last norm: for every token the `hidden` numbers that its logits come from.
+    ///
+    /// # Errors
+    /// As [`Model::passes`].
+    pub fn reference_states(&self, forced: &Forced<'_>) -> Result<Vec<f32>, ModelError> {
+        let _no_grad = tch::no_grad_guard();
+        let Some(Fed { ids, positions }) = self.fed(forced)? else { return Ok(Vec::new()) };
+        let states = numbers(&self.gemma.prefill(&ids, positions, self.reference())?)?;
+        Ok(states.into_iter().map(|number| number as f32).collect())
+    }
 }
 
 impl Passes<'_> {
