@@ -41,6 +41,9 @@ const NOISE: &str = "noise-";
 /// Larger noise says nothing that this does not.
 const MOST_NOISE: f64 = 1.0;
 
+/// Of each answer, rows of hidden states one after another.
+type HiddenStates = Vec<Vec<f32>>;
+
 impl std::str::FromStr for Cell {
     type Err = anyhow::Error;
 
@@ -138,7 +141,7 @@ impl Executor {
         model: &Model,
         questions: &[Question],
         first: u64,
-    ) -> Result<(Vec<Artifact>, Option<Vec<Vec<f32>>>)> {
+    ) -> Result<(Vec<Artifact>, Option<HiddenStates>)> {
         if let Some(seed) = self.seed {
             // Noise of the same batch is the same in every run.
             tch::manual_seed(seed(first));

@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(results.artifact_bytes_per_token.raw, 900.0 / 12.0);
         assert!((results.verify_over_generate - 1.0 / 3.0).abs() < 1e-6);
         let page = std::fs::read_to_string(page).unwrap();
-        assert!(page.starts_with("# Above\n") && page.ends_with("below\n") && !page.contains("old"));
+        assert!(page.starts_with("# Above\n") && page.ends_with("below\n") && !page.contains("\nold\n"));
         assert!(page.contains("int8-g128") && page.contains("science/bf16_f32-power.svg"), "{page}");
         assert!(out.join("bf16_f32-power.svg").is_file() && out.join("bf16_f32-counts.svg").is_file());
     }

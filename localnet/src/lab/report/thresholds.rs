@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn the_worst_cell_sets_the_threshold_and_few_blocks_are_extrapolated() {
         let (low, high) = (cell(100, 0.0), cell(100, 1.0));
-        let alone = Thresholds::of(&[low.clone()], 1);
+        let alone = Thresholds::of(std::slice::from_ref(&low), 1);
         let both = Thresholds::of(&[low, high], 1);
         let (alone, worst) = (alone.at(0, 0).unwrap(), both.at(0, 0).unwrap());
         assert!((worst.value - alone.value - 1.0).abs() < 1e-9 && !worst.extrapolated);
