@@ -8,7 +8,7 @@ use cosmwasm_schema::cw_serde;
 
 use crate::digest::sha256;
 use crate::ids::DrawSeed;
-use crate::row::MAX_ENTRIES;
+use crate::row::{Row, MAX_ENTRIES};
 
 /// Places that one seed chooses in one answer.
 pub const PROBES: usize = 8;
@@ -43,6 +43,16 @@ pub fn places(
         ProbePlace { position, token }
     };
     (0u8..).take(PROBES).map(place).collect()
+}
+
+/// As [`places`], in an answer with these rows.
+pub fn places_outside(seed: &DrawSeed, index: u32, rows: &[Row], vocabulary: u32) -> Vec<ProbePlace> {
+    let tokens = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+    let listed = |position: u32, token: u32| {
+        let row = rows.get(position as usize);
+        row.is_some_and(|row| row.entries.iter().any(|entry| entry.token.0 == token))
+    };
+    places(seed, index, (tokens, vocabulary), listed)
 }
 
 /// The bias of a remainder below 2³² is under 2⁻³².

@@ -7,9 +7,10 @@ use assay_common::artifact::Artifact;
 use assay_common::digest::{sha256, tagged};
 use assay_common::ids::{Digest, DrawSeed, ModelDigest, RunSeed};
 use assay_common::judge::statistic::Statistic;
-use assay_common::judge::{calibrate, Basis, Calibration, CalibrationError, Cell, HonestAnswer, HonestCell};
-use assay_common::probe::places;
-use assay_common::replay::{replay, Replay};
+use assay_common::judge::{
+    calibrate, Basis, Calibration, CalibrationError, Cell, Exact, HonestAnswer, HonestCell,
+};
+use assay_common::probe::places_outside;
 use assay_common::sampler::SamplingParams;
 use assay_common::session::{prompt_digest, Request};
 
@@ -158,16 +159,11 @@ fn honest_answer(
     let vocabulary = model.spec().vocabulary;
     let rows = artifact.rows(vocabulary)?;
     let (sampling, run_seed) = (question.request.sampling, question.run_seed);
-    for (position, row) in (0u32..).zip(&rows) {
-        if replay(row, position, vocabulary, &sampling, &run_seed) != Replay::Matches {
-            bail!(CalibrationError::NotHonest { prompt });
-        }
+    if !Exact::of(artifact, &rows, &run_seed, vocabulary).mismatches.is_empty() {
+        bail!(CalibrationError::NotHonest { prompt });
     }
-    let listed = |position: u32, token: u32| {
-        rows.get(position as usize).is_some_and(|row| row.entries.iter().any(|entry| entry.token.0 == token))
-    };
     let seed = DrawSeed(tagged("calibration-probes", &(prompt as u64)));
-    let probes = places(&seed, 0, (u32::try_from(rows.len())?, vocabulary), listed);
+    let probes = places_outside(&seed, 0, &rows, vocabulary);
     let subject = Subject { prompt: question.prompt.clone(), rows, sampling, run_seed, probes };
     let (measurement, probe_deviations) = measure_with_deviations(model, &subject)?;
     Ok(HonestAnswer { prompt, measurement, probe_deviations })

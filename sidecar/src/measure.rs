@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use assay_common::ids::RunSeed;
-use assay_common::judge::whitening::{self, whiten, State, WhiteningError};
+use assay_common::judge::whitening::{whiten, WhiteningError};
 use assay_common::judge::{measure_reference, Distribution, Measurement, Referenced};
 use assay_common::probe::ProbePlace;
 use assay_common::row::Row;
@@ -107,23 +107,9 @@ fn assemble(
     for (own, passes) in referenced.into_iter().zip(compared) {
         let (position, positions) = (passes.position, compared.len());
         let named = |source| MeasureError::Whitening { position, positions, source };
-        measurement.whitened.push(whiten(&own.compared, &passes_of(passes)).map_err(named)?);
+        measurement.whitened.push(whiten(&own.compared, &passes.to_whiten()).map_err(named)?);
         measurement.positions.push(own.position);
         measurement.comparators.push(own.comparators);
     }
     Ok(measurement)
-}
-
-fn passes_of(compared: &Compared) -> whitening::Passes<'_> {
-    whitening::Passes {
-        reference: &compared.reference,
-        second: &compared.second,
-        gram: &compared.gram,
-        state: State {
-            difference_square: compared.difference_square,
-            reference_square: compared.reference_square,
-            entropy: compared.spread.entropy,
-            top_logit: compared.spread.top_logit,
-        },
-    }
 }

@@ -12,7 +12,7 @@ use assay_common::artifact::Artifact;
 use assay_common::judge::far::FarLimit;
 use assay_common::judge::null::Null;
 use assay_common::judge::statistic::{judged, Scorer, Statistic};
-use assay_common::judge::whitening::{compared, whiten, Passes as Whitening, State, Whitened};
+use assay_common::judge::whitening::{compared, whiten, Whitened};
 use assay_common::row::{decode_leaf, encode_leaf, Entry, Row, LISTED};
 use assay_common::sampler::top_candidates;
 use assay_sidecar::config::ModelConfig;
@@ -73,15 +73,8 @@ impl Known {
             ids
         })?;
         let positions = measured.iter().zip(&signed).map(|(measured, signed)| {
-            let state = State {
-                difference_square: measured.difference_square,
-                reference_square: measured.reference_square,
-                entropy: measured.spread.entropy,
-                top_logit: measured.spread.top_logit,
-            };
-            let (reference, second, gram) = (&measured.reference, &measured.second, &measured.gram);
             // The lists are the format's, so what cannot be whitened is a number that is none.
-            let whitened = whiten(signed, &Whitening { reference, second, gram, state });
+            let whitened = whiten(signed, &measured.to_whiten());
             whitened.map(|position| self.seen(&position)).map_err(|_| ModelError::NotFinite)
         });
         positions.collect()

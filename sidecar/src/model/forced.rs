@@ -101,7 +101,7 @@ impl Model {
         let hidden = self.gemma.prefill(&ids, positions.start + known.len()..positions.end, numerics)?;
         let mut distribution = Distribution::default();
         let mut prefix = Prefix::new(forced.penalties, forced.prompt);
-        known.iter().for_each(|token| prefix.push(*token));
+        prefix.extend(known);
         self.each_row(&hidden, |index, logits| {
             let mut logits = numerics.signed(logits)?;
             let token = scored[index];

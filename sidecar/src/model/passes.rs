@@ -1,5 +1,6 @@
 //! The two passes of a validator along an executor's tokens, and what they say at the tokens that a row lists.
 
+use assay_common::judge::whitening::{self, State};
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::forced::{Fed, Forced, Row};
@@ -34,6 +35,23 @@ pub struct Compared {
     pub reference_square: f64,
     /// Of the reference pass's distribution, penalties applied.
     pub spread: Spread,
+}
+
+impl Compared {
+    /// As [`assay_common::judge::whitening::whiten`] takes it.
+    pub fn to_whiten(&self) -> whitening::Passes<'_> {
+        whitening::Passes {
+            reference: &self.reference,
+            second: &self.second,
+            gram: &self.gram,
+            state: State {
+                difference_square: self.difference_square,
+                reference_square: self.reference_square,
+                entropy: self.spread.entropy,
+                top_logit: self.spread.top_logit,
+            },
+        }
+    }
 }
 
 /// The rows of one piece of the head, before the second pass and the head's rows are looked at.
@@ -88,10 +106,8 @@ impl Passes<'_> {
         let mut distribution = Distribution::default();
         self.model.each_row(&self.at(&self.second, positions)?, |index, mut logits| {
             let position = positions[index];
-            while pushed < position as usize {
-                prefix.push(self.forced.tokens[pushed]);
-                pushed += 1;
-            }
+            prefix.extend(&self.forced.tokens[pushed..position as usize]);
+            pushed = position as usize;
             prefix.penalise(&mut logits)?;
             distribution.fill_both(logits)?;
             visit(row(&distribution, position, self.forced.tokens[pushed]));
@@ -123,10 +139,8 @@ impl Passes<'_> {
             let mut visited = Vec::with_capacity(piece.len());
             self.model.each_row(&reference, |index, mut logits| {
                 let position = piece[index];
-                while pushed < position as usize {
-                    prefix.push(self.forced.tokens[pushed]);
-                    pushed += 1;
-                }
+                prefix.extend(&self.forced.tokens[pushed..position as usize]);
+                pushed = position as usize;
                 prefix.penalise(&mut logits)?;
                 let spread = distribution.fill_spread(logits)?;
                 let ids = visit(row(&distribution, position, self.forced.tokens[pushed]));

@@ -28,6 +28,11 @@ impl Prefix {
         }
     }
 
+    /// The answer goes on with these tokens.
+    pub fn extend(&mut self, tokens: &[u32]) {
+        tokens.iter().for_each(|token| self.push(*token));
+    }
+
     /// The logit of one token after the penalties.
     pub fn penalised(&self, token: u32, logit: f32) -> f32 {
         self.counts.get(&token).map_or(logit, |count| penalised(logit, &self.penalties, *count))

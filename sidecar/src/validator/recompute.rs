@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use assay_common::probe::{places, ProbePlace};
+use assay_common::probe::{places_outside, ProbePlace};
 use assay_common::row::Row;
 use assay_common::verdict::{AbstainReason, Outcome};
 
@@ -64,11 +64,6 @@ pub async fn step(juror: &Juror, job: &Job, case: &Case, evidence: &ArtifactResp
 
 /// The places that the chain's seeds choose in this answer, outside its rows.
 fn probes(case: &Case, rows: &[Row], vocabulary: u32) -> Vec<ProbePlace> {
-    let tokens = u32::try_from(rows.len()).unwrap_or(u32::MAX);
-    let listed = |position: u32, token: u32| {
-        let row = rows.get(position as usize);
-        row.is_some_and(|row| row.entries.iter().any(|entry| entry.token.0 == token))
-    };
-    let of_seed = |seed| places(seed, case.index, (tokens, vocabulary), listed);
+    let of_seed = |seed| places_outside(seed, case.index, rows, vocabulary);
     case.probe_seeds.iter().flat_map(of_seed).collect()
 }

@@ -6,9 +6,8 @@ use anyhow::{Context, Result};
 use assay_common::artifact::Artifact;
 use assay_common::digest::tagged;
 use assay_common::ids::{DrawSeed, RunSeed};
-use assay_common::probe::{places, ProbePlace};
-use assay_common::replay::{replay, Replay};
-use assay_common::row::Row;
+use assay_common::judge::Exact;
+use assay_common::probe::places_outside;
 use assay_common::sampler::SamplingParams;
 use assay_common::session::{prompt_digest, Request};
 use assay_sidecar::engine::Question;
@@ -51,13 +50,13 @@ pub fn measured(
     let vocabulary = model.spec().vocabulary;
     let rows = artifact.rows(vocabulary).with_context(|| format!("the answer to prompt {prompt}"))?;
     let (sampling, run_seed) = (question.request.sampling, question.run_seed);
-    let mismatches = (0u32..).zip(&rows).filter(|(position, row)| {
-        replay(row, *position, vocabulary, &sampling, &run_seed) != Replay::Matches
-    });
-    let mismatches = mismatches.map(|(position, _)| position).collect();
+    let mismatches = Exact::of(artifact, &rows, &run_seed, vocabulary).mismatches;
     let bytes = artifact.encode();
     let zstd = zstd::bulk::compress(&bytes, zstd::DEFAULT_COMPRESSION_LEVEL)?.len();
-    let probes = if probed { probes(prompt, &rows, vocabulary)? } else { Vec::new() };
+    let probes = match probed {
+        true => places_outside(&DrawSeed(tagged("trace-probes", &prompt)), 0, &rows, vocabulary),
+        false => Vec::new(),
+    };
     let subject = Subject { prompt: question.prompt.clone(), rows, sampling, run_seed, probes };
     let began = Instant::now();
     let (measurement, deviations) = match probed {
@@ -68,13 +67,4 @@ pub fn measured(
     let verify_seconds = began.elapsed().as_secs_f32();
     let made = Made { prompt, bytes: bytes.len(), zstd, generate_seconds, verify_seconds };
     Ok(Record { deviations, ..Record::new(made, &measurement, mismatches) })
-}
-
-/// Places drawn as a juror's probes are.
-fn probes(prompt: u64, rows: &[Row], vocabulary: u32) -> Result<Vec<ProbePlace>> {
-    let listed = |position: u32, token: u32| {
-        rows.get(position as usize).is_some_and(|row| row.entries.iter().any(|entry| entry.token.0 == token))
-    };
-    let seed = DrawSeed(tagged("trace-probes", &prompt));
-    Ok(places(&seed, 0, (u32::try_from(rows.len())?, vocabulary), listed))
 }
